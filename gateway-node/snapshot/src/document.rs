@@ -1,0 +1,280 @@
+//! The documents inside the chunks. Ids are 16 bytes, instants Unix milliseconds, rates thousandths
+//! of a request per second. Repeated fields are sorted by their first field, so that equal content
+//! is equal bytes; there are no maps.
+//!
+//! `config` holds what operators publish and may roll back: APIs, upstreams, plans. `state` holds
+//! keys and tenants and is always the latest. Each map is a trie (see [`crate::trie`]).
+
+use crate::chunk::ChunkRef;
+use crate::seal::SealedSecret;
+
+/// Root of what can be rolled out in stages. Each map is keyed by id and its values are
+/// [`ChunkRef`]s; plans are keyed by id and version (see [`plan_key`]).
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ConfigRoot {
+    #[prost(message, optional, tag = "1")]
+    pub apis: Option<ChunkRef>,
+    #[prost(message, optional, tag = "2")]
+    pub upstreams: Option<ChunkRef>,
+    #[prost(message, optional, tag = "3")]
+    pub plans: Option<ChunkRef>,
+}
+
+/// Root of what is always the latest.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct StateRoot {
+    /// HMAC-SHA-256 of the API key (32 bytes) to [`Key`].
+    #[prost(message, optional, tag = "1")]
+    pub keys: Option<ChunkRef>,
+    /// Tenant id to [`Tenant`].
+    #[prost(message, optional, tag = "2")]
+    pub tenants: Option<ChunkRef>,
+    // 3 is kept for the map of revocations.
+    /// The peppers that key hashes may have been made with, newest first, sealed with the fleet's
+    /// data key; a handful at most.
+    #[prost(message, repeated, tag = "4")]
+    pub peppers: Vec<SealedSecret>,
+}
+
+/// An API and its routes. `refused` is set, and all else but id, name, hosts and base path empty,
+/// when the API does not compile: its requests are refused and the other APIs go on.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Api {
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub name: String,
+    /// Lower case, without port: exact (`api.example.com`) or wildcard (`*.example.com`). None: any
+    /// host, tried last.
+    #[prost(string, repeated, tag = "3")]
+    pub hosts: Vec<String>,
+    /// Empty, or `/orders`: starts with a slash and does not end with one.
+    #[prost(string, tag = "4")]
+    pub base_path: String,
+    #[prost(message, repeated, tag = "5")]
+    pub routes: Vec<Route>,
+    /// The header that carries the API key, lower case.
+    #[prost(string, tag = "6")]
+    pub api_key_header: String,
+    #[prost(message, optional, tag = "7")]
+    pub cors: Option<Cors>,
+    /// Refuse to serve this API from a snapshot that is staler than this.
+    #[prost(uint64, optional, tag = "8")]
+    pub max_stale_ms: Option<u64>,
+    /// Code of the reason why this API did not compile.
+    #[prost(string, optional, tag = "9")]
+    pub refused: Option<String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Route {
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: Vec<u8>,
+    /// Upper case; none: any method.
+    #[prost(string, repeated, tag = "2")]
+    pub methods: Vec<String>,
+    /// Template below the base path: `/v1/orders/{id}`, greedy `/files/{rest+}`.
+    #[prost(string, tag = "3")]
+    pub path: String,
+    #[prost(bool, tag = "4")]
+    pub api_key_required: bool,
+    /// The caller needs every one of them.
+    #[prost(string, repeated, tag = "5")]
+    pub scopes: Vec<String>,
+    #[prost(bytes = "vec", tag = "6")]
+    pub upstream_id: Vec<u8>,
+    /// Limit of this route over all callers, on top of their own.
+    #[prost(message, optional, tag = "7")]
+    pub rate: Option<Rate>,
+    /// Forward the credential that authenticated the call instead of dropping it.
+    #[prost(bool, tag = "8")]
+    pub forward_credentials: bool,
+    #[prost(message, optional, tag = "9")]
+    pub timeouts: Option<Timeouts>,
+    /// Overrides the API's.
+    #[prost(message, optional, tag = "10")]
+    pub cors: Option<Cors>,
+    /// Largest request body in bytes; none: the node's own bound.
+    #[prost(uint64, optional, tag = "11")]
+    pub body_bytes_max: Option<u64>,
+    /// How long a request may wait for a quota lease; none: 50 ms.
+    #[prost(uint32, optional, tag = "12")]
+    pub lease_wait_ms: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Cors {
+    /// `*`, or exact origins (`https://app.example.com`).
+    #[prost(string, repeated, tag = "1")]
+    pub allow_origins: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    pub allow_methods: Vec<String>,
+    #[prost(string, repeated, tag = "3")]
+    pub allow_headers: Vec<String>,
+    #[prost(string, repeated, tag = "4")]
+    pub expose_headers: Vec<String>,
+    #[prost(bool, tag = "5")]
+    pub allow_credentials: bool,
+    #[prost(uint32, tag = "6")]
+    pub max_age_seconds: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Timeouts {
+    #[prost(uint32, optional, tag = "1")]
+    pub connect_ms: Option<u32>,
+    /// From the request's last byte to the response's head.
+    #[prost(uint32, optional, tag = "2")]
+    pub first_byte_ms: Option<u32>,
+    /// Longest silence while a body moves, either way.
+    #[prost(uint32, optional, tag = "3")]
+    pub idle_ms: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Upstream {
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub name: String,
+    #[prost(message, repeated, tag = "3")]
+    pub targets: Vec<Target>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Target {
+    /// `http://host:port` or `https://host:port`, with an optional path prefix.
+    #[prost(string, tag = "1")]
+    pub url: String,
+    /// 0: takes no new requests.
+    #[prost(uint32, tag = "2")]
+    pub weight: u32,
+}
+
+/// One version of a plan; subscriptions name the version that is in force for them.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Plan {
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    pub version: u32,
+    #[prost(string, tag = "3")]
+    pub name: String,
+    #[prost(message, optional, tag = "4")]
+    pub rate: Option<Rate>,
+    #[prost(message, optional, tag = "5")]
+    pub quota: Option<Quota>,
+    /// Requests in flight at once; none: unlimited.
+    #[prost(uint32, optional, tag = "6")]
+    pub concurrency: Option<u32>,
+    /// What its subscribers may do.
+    #[prost(string, repeated, tag = "7")]
+    pub scopes: Vec<String>,
+}
+
+/// A token bucket.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Rate {
+    /// Thousandths of a request per second; at least 1.
+    #[prost(uint64, tag = "1")]
+    pub per_second_milli: u64,
+    /// Bucket size in requests; at least 1.
+    #[prost(uint64, tag = "2")]
+    pub burst: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Quota {
+    #[prost(uint64, tag = "1")]
+    pub limit: u64,
+    #[prost(enumeration = "Period", tag = "2")]
+    pub period: i32,
+    #[prost(enumeration = "OnStoreDown", tag = "3")]
+    pub on_store_down: i32,
+    /// Counters hang on tenant, group and period: plans of one group share them, so that changing
+    /// between them resets nothing.
+    #[prost(string, tag = "4")]
+    pub group: String,
+}
+
+/// Quota periods, in UTC: day from 00:00, week from Monday, month from the 1st.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, prost::Enumeration)]
+#[repr(i32)]
+pub enum Period {
+    Unspecified = 0,
+    Day = 1,
+    Week = 2,
+    Month = 3,
+}
+
+/// What happens to a request whose quota lease cannot be had because the store is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum OnStoreDown {
+    Refuse = 0,
+    /// Goes on within this node's share; may exceed the limit.
+    LocalShare = 1,
+    /// Goes on; may exceed the limit.
+    Allow = 2,
+}
+
+/// An API key, found by its hash.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Key {
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub tenant_id: Vec<u8>,
+    /// The key, or the value that a rotation left behind, stops working at this instant.
+    #[prost(int64, optional, tag = "3")]
+    pub expires_at_ms: Option<i64>,
+    /// Restriction to these; none: whatever the subscription allows.
+    #[prost(message, optional, tag = "4")]
+    pub scopes: Option<Scopes>,
+    /// Restriction to these APIs; empty: every API of the tenant's subscriptions.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub api_ids: Vec<Vec<u8>>,
+    /// Restriction to these addresses, in CIDR form; empty: any.
+    #[prost(string, repeated, tag = "6")]
+    pub allowed_ips: Vec<String>,
+    /// The key's own limit, on top of the subscription's.
+    #[prost(message, optional, tag = "7")]
+    pub rate: Option<Rate>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Scopes {
+    #[prost(string, repeated, tag = "1")]
+    pub items: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Tenant {
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: Vec<u8>,
+    #[prost(bool, tag = "2")]
+    pub is_suspended: bool,
+    #[prost(message, repeated, tag = "3")]
+    pub subscriptions: Vec<Subscription>,
+    /// Code of the reason why this tenant did not compile: its requests are refused.
+    #[prost(string, optional, tag = "4")]
+    pub refused: Option<String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Subscription {
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub plan_id: Vec<u8>,
+    #[prost(uint32, tag = "3")]
+    pub plan_version: u32,
+    /// The APIs that this subscription opens. Within a tenant no API stands in two.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub api_ids: Vec<Vec<u8>>,
+}
+
+/// Key of a plan's version in [`ConfigRoot::plans`].
+pub fn plan_key(id: &[u8], version: u32) -> Vec<u8> {
+    [id, &version.to_be_bytes()].concat()
+}

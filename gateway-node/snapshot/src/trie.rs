@@ -1,0 +1,732 @@
+//! Maps as hash-prefix tries whose shape is a pure function of their content.
+//!
+//! An entry's path is 64 nibbles: its key where that is a hash already (API keys), else the key's
+//! SHA-256. A subtree of up to [`LEAF_ENTRIES_MAX`] entries is one leaf; above, it is an interior
+//! node with a child per nibble that occurs. So one change rewrites one leaf and its path, however
+//! it came about, and equal maps have equal roots.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::DecodeError;
+use crate::chunk::{self, Address, Chunk, ChunkRef, Kind, Sealed, sha256};
+
+pub const LEAF_ENTRIES_MAX: usize = 512;
+/// Honest tries are a few levels deep; a path has no more nibbles than this.
+const DEPTH_MAX: usize = 64;
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Leaf {
+    /// Sorted by path, which is unique.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: Vec<Entry>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Entry {
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: Vec<u8>,
+    /// An encoded document of the map's type.
+    #[prost(bytes = "vec", tag = "2")]
+    pub value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Interior {
+    /// Sorted by nibble.
+    #[prost(message, repeated, tag = "1")]
+    pub children: Vec<Child>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Child {
+    #[prost(uint32, tag = "1")]
+    pub nibble: u32,
+    #[prost(message, optional, tag = "2")]
+    pub chunk: Option<ChunkRef>,
+    /// Entries in the subtree.
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
+}
+
+type Path = [u8; 32];
+
+/// Where an entry stands in the map whose leaves are of `kind`.
+pub fn path_of(kind: Kind, key: &[u8]) -> Path {
+    match <&Path>::try_from(key) {
+        Ok(hash) if kind == Kind::KeyLeaf => *hash,
+        _ => sha256(key),
+    }
+}
+
+fn nibble(path: &Path, level: usize) -> usize {
+    let byte = path[level / 2];
+    usize::from(if level.is_multiple_of(2) {
+        byte >> 4
+    } else {
+        byte & 15
+    })
+}
+
+/// A map's new root and the chunks that were not there before.
+#[derive(Debug, Default, PartialEq)]
+pub struct Built {
+    /// None: the map is empty.
+    pub root: Option<ChunkRef>,
+    pub chunks: Vec<Sealed>,
+}
+
+/// What is to become of an entry: its new value, or `None` to remove it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    pub key: Vec<u8>,
+    pub value: Option<Vec<u8>>,
+}
+
+/// Why an update could not be made.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum UpdateError {
+    /// Chunks that must be at hand first; add them to the store and call again.
+    #[error("{} chunks are needed first", .0.len())]
+    Missing(Vec<ChunkRef>),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// Builds a map from nothing. Of several entries with one key the last stays.
+pub fn build(kind: Kind, entries: impl IntoIterator<Item = Entry>) -> Built {
+    let entries: BTreeMap<Path, Entry> = entries
+        .into_iter()
+        .map(|entry| (path_of(kind, &entry.key), entry))
+        .collect();
+    let mut chunks = Vec::new();
+    let root =
+        plant(kind, entries.into_iter().collect(), 0, &mut chunks).map(|subtree| subtree.chunk);
+    Built { root, chunks }
+}
+
+struct Subtree {
+    chunk: ChunkRef,
+    count: u64,
+}
+
+/// Writes the subtree of `entries` (sorted by path, which agree in their first `level` nibbles).
+fn plant(
+    kind: Kind,
+    entries: Vec<(Path, Entry)>,
+    level: usize,
+    chunks: &mut Vec<Sealed>,
+) -> Option<Subtree> {
+    let count = entries.len() as u64;
+    if count == 0 {
+        return None;
+    }
+    if entries.len() <= LEAF_ENTRIES_MAX {
+        let leaf = Leaf {
+            entries: entries.into_iter().map(|(_, entry)| entry).collect(),
+        };
+        return Some(Subtree {
+            chunk: write(kind, &leaf, chunks),
+            count,
+        });
+    }
+    let mut groups: BTreeMap<usize, Vec<(Path, Entry)>> = BTreeMap::new();
+    for (path, entry) in entries {
+        groups
+            .entry(nibble(&path, level))
+            .or_default()
+            .push((path, entry));
+    }
+    let children = groups
+        .into_iter()
+        .filter_map(|(nibble, group)| child(nibble, plant(kind, group, level + 1, chunks)))
+        .collect();
+    Some(Subtree {
+        chunk: write(Kind::Interior, &Interior { children }, chunks),
+        count,
+    })
+}
+
+fn child(nibble: usize, subtree: Option<Subtree>) -> Option<Child> {
+    subtree.map(|subtree| Child {
+        nibble: nibble as u32,
+        chunk: Some(subtree.chunk),
+        count: subtree.count,
+    })
+}
+
+fn write<M: prost::Message>(kind: Kind, document: &M, chunks: &mut Vec<Sealed>) -> ChunkRef {
+    let sealed = chunk::encode(kind, document);
+    let reference = sealed.reference();
+    chunks.push(sealed);
+    reference
+}
+
+/// Applies changes to the map at `root`. `have` holds verified chunks by address; what else is
+/// needed comes back as [`UpdateError::Missing`], a level at a time.
+pub fn update(
+    kind: Kind,
+    root: Option<&ChunkRef>,
+    changes: Vec<Change>,
+    have: &HashMap<Address, Vec<u8>>,
+) -> Result<Built, UpdateError> {
+    let changes: BTreeMap<Path, Change> = changes
+        .into_iter()
+        .map(|change| (path_of(kind, &change.key), change))
+        .collect();
+    let mut work = Update {
+        kind,
+        have,
+        chunks: Vec::new(),
+        missing: Vec::new(),
+    };
+    let changed = work.node(root, 0, changes.into_iter().collect())?;
+    if !work.missing.is_empty() {
+        return Err(UpdateError::Missing(work.missing));
+    }
+    Ok(Built {
+        root: changed.map(|subtree| subtree.chunk),
+        chunks: work.chunks,
+    })
+}
+
+struct Update<'a> {
+    kind: Kind,
+    have: &'a HashMap<Address, Vec<u8>>,
+    chunks: Vec<Sealed>,
+    missing: Vec<ChunkRef>,
+}
+
+impl Update<'_> {
+    fn node(
+        &mut self,
+        reference: Option<&ChunkRef>,
+        level: usize,
+        changes: Vec<(Path, Change)>,
+    ) -> Result<Option<Subtree>, UpdateError> {
+        let Some(reference) = reference else {
+            return Ok(self.leaf(Vec::new(), level, changes));
+        };
+        match self.read(reference)? {
+            None => Ok(None),
+            Some(Node::Leaf(leaf)) => Ok(self.leaf(leaf.entries, level, changes)),
+            Some(Node::Interior(interior)) => self.interior(interior, level, changes),
+        }
+    }
+
+    fn leaf(
+        &mut self,
+        old: Vec<Entry>,
+        level: usize,
+        changes: Vec<(Path, Change)>,
+    ) -> Option<Subtree> {
+        let mut entries: BTreeMap<Path, Entry> = old
+            .into_iter()
+            .map(|entry| (path_of(self.kind, &entry.key), entry))
+            .collect();
+        for (path, Change { key, value }) in changes {
+            match value {
+                Some(value) => drop(entries.insert(path, Entry { key, value })),
+                None => drop(entries.remove(&path)),
+            }
+        }
+        plant(
+            self.kind,
+            entries.into_iter().collect(),
+            level,
+            &mut self.chunks,
+        )
+    }
+
+    fn interior(
+        &mut self,
+        interior: Interior,
+        level: usize,
+        changes: Vec<(Path, Change)>,
+    ) -> Result<Option<Subtree>, UpdateError> {
+        let mut groups: BTreeMap<usize, Vec<(Path, Change)>> = BTreeMap::new();
+        for (path, change) in changes {
+            groups
+                .entry(nibble(&path, level))
+                .or_default()
+                .push((path, change));
+        }
+        let mut children: BTreeMap<usize, Child> = interior
+            .children
+            .into_iter()
+            .map(|child| (child.nibble as usize, child))
+            .collect();
+        let before = self.chunks.len();
+        for (nibble, group) in groups {
+            let old = children.remove(&nibble).and_then(|child| child.chunk);
+            let new = self.node(old.as_ref(), level + 1, group)?;
+            if let Some(child) = child(nibble, new) {
+                children.insert(nibble, child);
+            }
+        }
+        if !self.missing.is_empty() {
+            return Ok(None);
+        }
+        let count: u64 = children.values().map(|child| child.count).sum();
+        if count > LEAF_ENTRIES_MAX as u64 {
+            let children = children.into_values().collect();
+            return Ok(Some(Subtree {
+                chunk: write(Kind::Interior, &Interior { children }, &mut self.chunks),
+                count,
+            }));
+        }
+        self.collapse(children.into_values().collect(), level, before)
+    }
+
+    /// An interior node that no longer holds enough becomes one leaf of all that is below it.
+    fn collapse(
+        &mut self,
+        children: Vec<Child>,
+        level: usize,
+        before: usize,
+    ) -> Result<Option<Subtree>, UpdateError> {
+        let written: Vec<Sealed> = self.chunks.drain(before..).collect();
+        let mut entries = Vec::new();
+        for reference in children.iter().filter_map(|child| child.chunk.as_ref()) {
+            let address = reference.address()?;
+            let node = match written.iter().find(|sealed| sealed.address == address) {
+                Some(sealed) => Some(parse(self.kind, &sealed.bytes)?),
+                None => self.read(reference)?,
+            };
+            match node {
+                Some(Node::Leaf(leaf)) => entries.extend(leaf.entries),
+                Some(Node::Interior(_)) => {
+                    return Err(DecodeError::NotCanonical { what: "trie" }.into());
+                }
+                None => {}
+            }
+        }
+        if !self.missing.is_empty() {
+            return Ok(None);
+        }
+        Ok(self.leaf(entries, level, Vec::new()))
+    }
+
+    fn read(&mut self, reference: &ChunkRef) -> Result<Option<Node>, UpdateError> {
+        match self.have.get(&reference.address()?) {
+            Some(bytes) => Ok(Some(parse(self.kind, bytes)?)),
+            None => {
+                self.missing.push(reference.clone());
+                Ok(None)
+            }
+        }
+    }
+}
+
+enum Node {
+    Interior(Interior),
+    Leaf(Leaf),
+}
+
+/// Opens a node of a map whose leaves are of `kind`.
+fn parse(kind: Kind, bytes: &[u8]) -> Result<Node, DecodeError> {
+    let Chunk {
+        kind: found, body, ..
+    } = chunk::open_any(bytes)?;
+    if found == Kind::Interior as i32 {
+        return crate::decode("interior node", &body, chunk::CHUNK_BYTES_MAX).map(Node::Interior);
+    }
+    if found != kind as i32 {
+        return Err(DecodeError::WrongKind {
+            expected: kind as u32,
+            found: found as u32,
+        });
+    }
+    crate::decode("leaf", &body, chunk::CHUNK_BYTES_MAX).map(Node::Leaf)
+}
+
+/// The chunks that a chunk names, so that a snapshot can be fetched breadth first.
+pub fn references(bytes: &[u8]) -> Result<Vec<ChunkRef>, DecodeError> {
+    let Chunk { kind, body, .. } = chunk::open_any(bytes)?;
+    let max = chunk::CHUNK_BYTES_MAX;
+    match Kind::try_from(kind).unwrap_or(Kind::Unknown) {
+        Kind::ConfigRoot => {
+            let root: crate::document::ConfigRoot = crate::decode("config root", &body, max)?;
+            Ok([root.apis, root.upstreams, root.plans]
+                .into_iter()
+                .flatten()
+                .collect())
+        }
+        Kind::StateRoot => {
+            let root: crate::document::StateRoot = crate::decode("state root", &body, max)?;
+            Ok([root.keys, root.tenants].into_iter().flatten().collect())
+        }
+        Kind::Interior => {
+            let interior: Interior = crate::decode("interior node", &body, max)?;
+            Ok(interior
+                .children
+                .into_iter()
+                .filter_map(|child| child.chunk)
+                .collect())
+        }
+        Kind::DirectoryLeaf => {
+            let leaf: Leaf = crate::decode("leaf", &body, max)?;
+            leaf.entries
+                .iter()
+                .map(|entry| crate::decode("chunk reference", &entry.value, 256))
+                .collect()
+        }
+        Kind::KeyLeaf | Kind::TenantLeaf | Kind::Api | Kind::Upstream | Kind::Plan => {
+            Ok(Vec::new())
+        }
+        Kind::Unknown => Err(DecodeError::Invalid {
+            what: "chunk kind",
+            detail: kind.to_string(),
+        }),
+    }
+}
+
+/// A map in memory, its leaves compiled to `L`. Loading a new version shares what did not change.
+#[derive(Debug)]
+pub struct Tree<L> {
+    root: Option<Arc<TreeNode<L>>>,
+    count: u64,
+}
+
+#[derive(Debug)]
+struct TreeNode<L> {
+    address: Address,
+    count: u64,
+    content: Content<L>,
+}
+
+#[derive(Debug)]
+enum Content<L> {
+    Interior(Box<[Option<Arc<TreeNode<L>>>; 16]>),
+    Leaf(L),
+}
+
+impl<L> Default for Tree<L> {
+    fn default() -> Self {
+        Self {
+            root: None,
+            count: 0,
+        }
+    }
+}
+
+impl<L> Clone for Tree<L> {
+    fn clone(&self) -> Self {
+        Self {
+            root: self.root.clone(),
+            count: self.count,
+        }
+    }
+}
+
+impl<L> Tree<L> {
+    /// Loads the map at `root`, compiling only the leaves that `previous` does not hold.
+    ///
+    /// `fetch` gives the verified bytes of a chunk. Everything that makes the shape canonical is
+    /// checked: order, counts, that each entry stands where its path says, leaf size.
+    pub fn load<E: From<DecodeError>>(
+        kind: Kind,
+        root: Option<&ChunkRef>,
+        previous: &Tree<L>,
+        fetch: &mut dyn FnMut(&ChunkRef) -> Result<Vec<u8>, E>,
+        compile: &mut dyn FnMut(Vec<Entry>) -> Result<L, E>,
+    ) -> Result<Tree<L>, E> {
+        let Some(root) = root else {
+            return Ok(Tree::default());
+        };
+        let mut loader = Loader {
+            kind,
+            fetch,
+            compile,
+        };
+        let root = loader.node(root, &mut Vec::new(), previous.root.as_ref())?;
+        Ok(Tree {
+            count: root.count,
+            root: Some(root),
+        })
+    }
+
+    /// The leaf where an entry of this path would stand.
+    pub fn leaf(&self, path: &[u8; 32]) -> Option<&L> {
+        let mut node = self.root.as_ref()?;
+        for level in 0..DEPTH_MAX {
+            match &node.content {
+                Content::Leaf(leaf) => return Some(leaf),
+                Content::Interior(children) => node = children[nibble(path, level)].as_ref()?,
+            }
+        }
+        None
+    }
+
+    /// Calls `each` with every leaf.
+    pub fn for_each_leaf(&self, each: &mut dyn FnMut(&L)) {
+        let mut open: Vec<&Arc<TreeNode<L>>> = self.root.iter().collect();
+        while let Some(node) = open.pop() {
+            match &node.content {
+                Content::Leaf(leaf) => each(leaf),
+                Content::Interior(children) => open.extend(children.iter().flatten()),
+            }
+        }
+    }
+
+    /// Entries in the map.
+    pub fn len(&self) -> u64 {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+struct Loader<'a, L, E> {
+    kind: Kind,
+    fetch: &'a mut dyn FnMut(&ChunkRef) -> Result<Vec<u8>, E>,
+    compile: &'a mut dyn FnMut(Vec<Entry>) -> Result<L, E>,
+}
+
+impl<L, E: From<DecodeError>> Loader<'_, L, E> {
+    fn node(
+        &mut self,
+        reference: &ChunkRef,
+        prefix: &mut Vec<usize>,
+        previous: Option<&Arc<TreeNode<L>>>,
+    ) -> Result<Arc<TreeNode<L>>, E> {
+        let address = reference.address()?;
+        if let Some(previous) = previous.filter(|node| node.address == address) {
+            return Ok(previous.clone());
+        }
+        let bytes = (self.fetch)(reference)?;
+        let (count, content) = match parse(self.kind, &bytes)? {
+            Node::Leaf(leaf) => {
+                check_leaf(self.kind, &leaf, prefix)?;
+                (
+                    leaf.entries.len() as u64,
+                    Content::Leaf((self.compile)(leaf.entries)?),
+                )
+            }
+            Node::Interior(interior) => self.interior(interior, prefix, previous)?,
+        };
+        Ok(Arc::new(TreeNode {
+            address,
+            count,
+            content,
+        }))
+    }
+
+    fn interior(
+        &mut self,
+        interior: Interior,
+        prefix: &mut Vec<usize>,
+        previous: Option<&Arc<TreeNode<L>>>,
+    ) -> Result<(u64, Content<L>), E> {
+        let in_order = interior.children.is_sorted_by(|a, b| a.nibble < b.nibble);
+        if !in_order
+            || prefix.len() >= DEPTH_MAX
+            || interior.children.iter().any(|child| child.nibble > 15)
+        {
+            return Err(DecodeError::NotCanonical {
+                what: "interior node",
+            }
+            .into());
+        }
+        let old = previous.and_then(|node| match &node.content {
+            Content::Interior(children) => Some(children),
+            Content::Leaf(_) => None,
+        });
+        let mut children: Box<[Option<Arc<TreeNode<L>>>; 16]> = Box::default();
+        let mut total = 0u64;
+        for child in &interior.children {
+            let place = child.nibble as usize;
+            let reference = child.chunk.as_ref().ok_or(DecodeError::NotCanonical {
+                what: "interior node",
+            })?;
+            prefix.push(place);
+            let node = self.node(reference, prefix, old.and_then(|old| old[place].as_ref()))?;
+            prefix.pop();
+            if node.count != child.count {
+                return Err(DecodeError::NotCanonical {
+                    what: "count of a trie",
+                }
+                .into());
+            }
+            total = total.saturating_add(node.count);
+            children[place] = Some(node);
+        }
+        if total <= LEAF_ENTRIES_MAX as u64 {
+            return Err(DecodeError::NotCanonical {
+                what: "interior node",
+            }
+            .into());
+        }
+        Ok((total, Content::Interior(children)))
+    }
+}
+
+fn check_leaf(kind: Kind, leaf: &Leaf, prefix: &[usize]) -> Result<(), DecodeError> {
+    let paths: Vec<Path> = leaf
+        .entries
+        .iter()
+        .map(|entry| path_of(kind, &entry.key))
+        .collect();
+    let in_place = paths.iter().all(|path| {
+        prefix
+            .iter()
+            .enumerate()
+            .all(|(level, part)| nibble(path, level) == *part)
+    });
+    let fits = !paths.is_empty() && paths.len() <= LEAF_ENTRIES_MAX;
+    if fits && in_place && paths.is_sorted_by(|a, b| a < b) {
+        return Ok(());
+    }
+    Err(DecodeError::NotCanonical { what: "leaf" })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(number: u32) -> Entry {
+        Entry {
+            key: number.to_be_bytes().to_vec(),
+            value: number.to_le_bytes().to_vec(),
+        }
+    }
+
+    fn store(built: &Built, into: &mut HashMap<Address, Vec<u8>>) {
+        into.extend(
+            built
+                .chunks
+                .iter()
+                .map(|sealed| (sealed.address, sealed.bytes.clone())),
+        );
+    }
+
+    fn load(
+        root: Option<&ChunkRef>,
+        have: &HashMap<Address, Vec<u8>>,
+        previous: &Tree<Vec<Entry>>,
+    ) -> (Tree<Vec<Entry>>, usize) {
+        let mut fetched = 0;
+        let tree = Tree::load(
+            Kind::TenantLeaf,
+            root,
+            previous,
+            &mut |reference| {
+                fetched += 1;
+                Ok::<_, DecodeError>(have[&reference.address()?].clone())
+            },
+            &mut Ok,
+        )
+        .expect("loads");
+        (tree, fetched)
+    }
+
+    #[test]
+    fn one_change_among_100_000_rewrites_one_leaf_and_its_path() {
+        let built = build(Kind::TenantLeaf, (0..100_000).map(entry));
+        let mut have = HashMap::new();
+        store(&built, &mut have);
+        let change = Change {
+            key: entry(77).key,
+            value: Some(b"new".to_vec()),
+        };
+        let updated =
+            update(Kind::TenantLeaf, built.root.as_ref(), vec![change], &have).expect("updates");
+        assert_eq!(updated.chunks.len(), 3, "leaf, interior, root");
+        let (before, all) = load(built.root.as_ref(), &have, &Tree::default());
+        assert_eq!(all, built.chunks.len());
+        store(&updated, &mut have);
+        let (after, fetched) = load(updated.root.as_ref(), &have, &before);
+        assert_eq!((fetched, after.len()), (3, 100_000));
+    }
+
+    #[test]
+    fn an_update_says_which_chunks_it_needs() {
+        let built = build(Kind::TenantLeaf, (0..2_000).map(entry));
+        let mut have = HashMap::new();
+        let change = Change {
+            key: entry(5).key,
+            value: None,
+        };
+        let mut rounds = 0;
+        let updated = loop {
+            match update(
+                Kind::TenantLeaf,
+                built.root.as_ref(),
+                vec![change.clone()],
+                &have,
+            ) {
+                Ok(updated) => break updated,
+                Err(UpdateError::Missing(missing)) => {
+                    rounds += 1;
+                    for reference in missing {
+                        let address = reference.address().expect("ours");
+                        let sealed = built
+                            .chunks
+                            .iter()
+                            .find(|sealed| sealed.address == address)
+                            .expect("built");
+                        have.insert(address, sealed.bytes.clone());
+                    }
+                }
+                Err(cause) => panic!("{cause}"),
+            }
+        };
+        assert_eq!((rounds, updated.chunks.len()), (2, 2));
+    }
+
+    #[test]
+    fn a_leaf_with_an_entry_in_the_wrong_place_is_refused() {
+        let built = build(Kind::TenantLeaf, (0..2_000).map(entry));
+        let mut have: HashMap<Address, Vec<u8>> = HashMap::new();
+        store(&built, &mut have);
+        let root: Interior = chunk::open(
+            Kind::Interior,
+            &have[&built.root.as_ref().expect("root").address().expect("ours")],
+        )
+        .expect("interior");
+        let mut swapped = root.clone();
+        swapped.children[0].chunk = root.children[1].chunk.clone();
+        let sealed = chunk::encode(Kind::Interior, &swapped);
+        have.insert(sealed.address, sealed.bytes.clone());
+        let refused = Tree::load(
+            Kind::TenantLeaf,
+            Some(&sealed.reference()),
+            &Tree::default(),
+            &mut |reference| Ok::<_, DecodeError>(have[&reference.address()?].clone()),
+            &mut Ok,
+        );
+        assert!(matches!(refused, Err(DecodeError::NotCanonical { .. })));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn the_shape_depends_on_the_content_alone(
+            start in 0u32..3_000,
+            steps in proptest::collection::vec((0u32..3_000, 1u32..900, any::<bool>()), 1..6),
+        ) {
+            let mut content: BTreeMap<u32, Entry> = (0..start).map(|number| (number, entry(number))).collect();
+            let built = build(Kind::TenantLeaf, content.values().cloned());
+            let mut have = HashMap::new();
+            store(&built, &mut have);
+            let mut root = built.root;
+            for (from, length, is_insertion) in steps {
+                let changes = (from..from + length)
+                    .map(|number| {
+                        let change = if is_insertion { content.insert(number, entry(number)); Some(entry(number).value) } else { content.remove(&number); None };
+                        Change { key: entry(number).key, value: change }
+                    })
+                    .collect();
+                let updated = update(Kind::TenantLeaf, root.as_ref(), changes, &have).expect("all chunks are here");
+                store(&updated, &mut have);
+                root = updated.root;
+                let anew = build(Kind::TenantLeaf, content.values().cloned());
+                prop_assert_eq!(&root, &anew.root);
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `/t/{tenant}/keys/…`.
+
+use serde::Deserialize;
+use time::{Duration, OffsetDateTime};
+
+use super::{FormErrors, one_of, optional_instant, required, words};
+
+/// `/t/{tenant}/keys/new` and `/t/{tenant}/keys/{key}`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ApiKeyForm {
+    pub name: String,
+    /// UTC, as `datetime-local` sends it; empty for a key that does not expire.
+    pub expires_at: String,
+    /// None ticked: all scopes of the plan.
+    pub scopes: Vec<String>,
+    /// None ticked: all APIs of the plan.
+    pub api_ids: Vec<String>,
+    /// One address or network per line; empty: from anywhere.
+    pub allowed_ips: String,
+    /// One use, so that reloading the answer does not mint a second key. Only on `new`.
+    pub form_nonce: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeyFields {
+    pub name: String,
+    pub expires_at: Option<OffsetDateTime>,
+    pub scopes: Vec<String>,
+    pub api_ids: Vec<String>,
+    pub allowed_ips: Vec<String>,
+}
+
+impl ApiKeyForm {
+    pub fn parse(&self) -> Result<ApiKeyFields, FormErrors> {
+        let mut errors = FormErrors::default();
+        let parsed = ApiKeyFields {
+            name: required(
+                &mut errors,
+                "name",
+                &self.name,
+                "Enter a name that tells where the key is used.",
+            ),
+            expires_at: optional_instant(&mut errors, "expires_at", &self.expires_at),
+            scopes: self.scopes.clone(),
+            api_ids: self.api_ids.clone(),
+            allowed_ips: words(&self.allowed_ips),
+        };
+        if let Some(wrong) = parsed.allowed_ips.iter().find(|text| !is_network(text)) {
+            errors.insert(
+                "allowed_ips",
+                format!("“{wrong}” is neither an address nor a network such as 203.0.113.0/24."),
+            );
+        }
+        errors.or(parsed)
+    }
+}
+
+fn is_network(text: &str) -> bool {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (text, None),
+    };
+    let Ok(address) = address.parse::<std::net::IpAddr>() else {
+        return false;
+    };
+    let bits_max = if address.is_ipv4() { 32 } else { 128 };
+    prefix.is_none_or(|p| p.parse::<u8>().is_ok_and(|bits| bits <= bits_max))
+}
+
+/// How long the old value lives on after a rotation: value sent and seconds.
+pub const GRACE_CHOICES: [(&str, i64); 5] = [
+    ("0", 0),
+    ("1h", 3_600),
+    ("24h", 86_400),
+    ("7d", 604_800),
+    ("30d", 2_592_000),
+];
+
+/// `/t/{tenant}/keys/{key}/rotate`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct RotateApiKeyForm {
+    pub grace: String,
+    pub form_nonce: String,
+}
+
+impl RotateApiKeyForm {
+    /// The grace period.
+    pub fn parse(&self) -> Result<Duration, FormErrors> {
+        let mut errors = FormErrors::default();
+        let allowed = GRACE_CHOICES.map(|(value, _)| value);
+        let chosen = one_of(&mut errors, "grace", &self.grace, &allowed);
+        let seconds = GRACE_CHOICES
+            .iter()
+            .find(|(value, _)| *value == chosen)
+            .map_or(0, |(_, seconds)| *seconds);
+        errors.or(Duration::seconds(seconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn addresses_and_networks_are_told_from_text() {
+        for (text, expected) in [
+            ("203.0.113.7", true),
+            ("203.0.113.0/24", true),
+            ("2001:db8::/32", true),
+            ("203.0.113.0/33", false),
+            ("203.0.113", false),
+            ("office", false),
+            ("10.0.0.1/", false),
+        ] {
+            assert_eq!(is_network(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_address_is_named_in_the_message() {
+        let form = ApiKeyForm {
+            name: "billing".to_owned(),
+            allowed_ips: "10.0.0.1\noffice".to_owned(),
+            ..ApiKeyForm::default()
+        };
+        let errors = form.parse().unwrap_err();
+        assert!(errors.get("allowed_ips").unwrap().contains("office"));
+    }
+
+    #[test]
+    fn grace_is_one_of_the_offered_lengths() {
+        let grace = |value: &str| {
+            RotateApiKeyForm {
+                grace: value.to_owned(),
+                ..RotateApiKeyForm::default()
+            }
+            .parse()
+        };
+        assert_eq!(grace("24h").unwrap(), Duration::days(1));
+        assert_eq!(grace("0").unwrap(), Duration::ZERO);
+        assert!(grace("9y").is_err());
+    }
+}

@@ -1,0 +1,217 @@
+//! What stands around every page: who is signed in, where they are, what just happened.
+
+/// The frame of a page. `csrf_token` goes into every form that changes something.
+#[derive(Debug, Clone)]
+pub struct Shell {
+    pub csrf_token: String,
+    /// The signed-in person's email address.
+    pub person: Option<String>,
+    pub flash: Option<Flash>,
+    pub nav: Nav,
+}
+
+/// One message about what the previous request did, shown once.
+#[derive(Debug, Clone)]
+pub struct Flash {
+    pub tone: Tone,
+    pub text: String,
+}
+
+/// How a message or a badge is to be read; never by colour alone, the text says it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Neutral,
+    Good,
+    Warning,
+    Danger,
+}
+
+impl Tone {
+    /// The CSS class.
+    #[must_use]
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Neutral => "neutral",
+            Self::Good => "good",
+            Self::Warning => "warning",
+            Self::Danger => "danger",
+        }
+    }
+}
+
+/// A short state beside a name.
+#[derive(Debug, Clone)]
+pub struct Badge {
+    pub tone: Tone,
+    pub text: String,
+}
+
+impl Badge {
+    #[must_use]
+    pub fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self {
+            tone,
+            text: text.into(),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub enum Nav {
+    /// Outside the console: landing, sign-up, sign-in.
+    Public,
+    Tenant(TenantNav),
+    Operator(OperatorNav),
+}
+
+#[derive(Debug, Clone)]
+pub struct TenantNav {
+    pub id: String,
+    pub name: String,
+    pub is_suspended: bool,
+    pub active: TenantTab,
+    /// The person's other tenants.
+    pub other_tenants: Vec<TenantLink>,
+    /// The person may also open `/admin`.
+    pub is_operator: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct OperatorNav {
+    pub active: OperatorTab,
+    /// Plan requests that wait for an answer.
+    pub pending_requests: usize,
+    /// Mails are kept in the outbox instead of being sent.
+    pub has_outbox: bool,
+    /// Tenants that the operator is a member of.
+    pub tenants: Vec<TenantLink>,
+}
+
+#[derive(Debug, Clone)]
+pub struct TenantLink {
+    pub id: String,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TenantTab {
+    Overview,
+    Plans,
+    Keys,
+    Usage,
+    Settings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperatorTab {
+    Overview,
+    Tenants,
+    Plans,
+    Requests,
+    Apis,
+    Upstreams,
+    Nodes,
+    Audit,
+    Outbox,
+}
+
+/// One entry of the navigation, as the template prints it.
+#[derive(Debug, Clone)]
+pub struct NavItem {
+    pub label: &'static str,
+    pub icon: &'static str,
+    pub href: String,
+    pub is_active: bool,
+    pub count: usize,
+}
+
+impl Shell {
+    /// Entries of the navigation, in order; none outside the console.
+    #[must_use]
+    pub fn items(&self) -> Vec<NavItem> {
+        match &self.nav {
+            Nav::Public => Vec::new(),
+            Nav::Tenant(nav) => nav.items(),
+            Nav::Operator(nav) => nav.items(),
+        }
+    }
+
+    /// Whether all requests of the tenant shown are refused.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        matches!(&self.nav, Nav::Tenant(nav) if nav.is_suspended)
+    }
+
+    /// Where a click on the product's name leads.
+    #[must_use]
+    pub fn home(&self) -> String {
+        match &self.nav {
+            Nav::Public => "/".to_owned(),
+            Nav::Tenant(nav) => format!("/t/{}", nav.id),
+            Nav::Operator(_) => "/admin".to_owned(),
+        }
+    }
+}
+
+impl TenantNav {
+    fn items(&self) -> Vec<NavItem> {
+        [
+            (TenantTab::Overview, "Overview", "home", ""),
+            (TenantTab::Keys, "API keys", "key", "/keys"),
+            (TenantTab::Usage, "Usage", "chart", "/usage"),
+            (TenantTab::Plans, "Plans", "layers", "/plans"),
+            (TenantTab::Settings, "Settings", "sliders", "/settings"),
+        ]
+        .into_iter()
+        .map(|(tab, label, icon, path)| NavItem {
+            label,
+            icon,
+            href: format!("/t/{}{path}", self.id),
+            is_active: tab == self.active,
+            count: 0,
+        })
+        .collect()
+    }
+}
+
+impl OperatorNav {
+    fn items(&self) -> Vec<NavItem> {
+        let mut items: Vec<NavItem> = [
+            (OperatorTab::Overview, "Overview", "home", ""),
+            (OperatorTab::Tenants, "Tenants", "building", "/tenants"),
+            (OperatorTab::Requests, "Requests", "inbox", "/requests"),
+            (OperatorTab::Plans, "Plans", "layers", "/plans"),
+            (OperatorTab::Apis, "APIs", "route", "/apis"),
+            (OperatorTab::Upstreams, "Upstreams", "server", "/upstreams"),
+            (OperatorTab::Nodes, "Nodes", "nodes", "/nodes"),
+            (OperatorTab::Audit, "Audit log", "list", "/audit"),
+        ]
+        .into_iter()
+        .map(|(tab, label, icon, path)| self.item(tab, label, icon, path))
+        .collect();
+        if self.has_outbox {
+            items.push(self.item(OperatorTab::Outbox, "Outbox", "mail", "/outbox"));
+        }
+        items
+    }
+
+    fn item(
+        &self,
+        tab: OperatorTab,
+        label: &'static str,
+        icon: &'static str,
+        path: &str,
+    ) -> NavItem {
+        NavItem {
+            label,
+            icon,
+            href: format!("/admin{path}"),
+            is_active: tab == self.active,
+            count: if tab == OperatorTab::Requests {
+                self.pending_requests
+            } else {
+                0
+            },
+        }
+    }
+}
