@@ -21,16 +21,21 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    /// The account of this process.
+    pub(crate) fn own() -> Account {
+        let uid = Uid::effective();
+        Account {
+            uid: uid.as_raw(),
+            gid: Gid::effective().as_raw(),
+            name: uid.to_string(),
+            is_switch: false,
+        }
+    }
+
     /// The current account; for root the owner of existing `data`, else `postgres`, else `nobody`.
     pub(crate) fn choose(data: &Path) -> Result<Account, ClusterError> {
-        let uid = Uid::effective();
-        if !uid.is_root() {
-            return Ok(Account {
-                uid: uid.as_raw(),
-                gid: Gid::effective().as_raw(),
-                name: uid.to_string(),
-                is_switch: false,
-            });
+        if !Uid::effective().is_root() {
+            return Ok(Account::own());
         }
         if let Ok(metadata) = fs::symlink_metadata(data)
             && metadata.uid() != 0

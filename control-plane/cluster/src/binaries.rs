@@ -21,7 +21,10 @@ pub struct Binaries {
 pub enum FindError {
     #[error("no PostgreSQL server binaries found{}; {}", place(.at.as_deref()), advice())]
     Missing { at: Option<PathBuf> },
-    #[error("PostgreSQL {found} in {at} is too old, {OLDEST_MAJOR} or newer is needed; {}", advice())]
+    #[error(
+        "PostgreSQL {found} in {at} is too old, {OLDEST_MAJOR} or newer is needed; {}",
+        advice()
+    )]
     TooOld { found: u32, at: PathBuf },
 }
 
@@ -271,9 +274,6 @@ mod tests {
         let bin = scratch.path().join("bin");
         install(&bin, "16.0");
         fs::remove_file(bin.join("createdb")).expect("removed");
-        assert!(matches!(
-            find(Some(&bin)),
-            Err(FindError::Missing { .. })
-        ));
+        assert!(matches!(find(Some(&bin)), Err(FindError::Missing { .. })));
     }
 }

@@ -92,7 +92,10 @@ pub enum ClusterError {
 }
 
 /// Turns an I/O error into one that says what was attempted on which path.
-pub(crate) fn io_error(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ClusterError {
+pub(crate) fn io_error(
+    attempt: &'static str,
+    path: &Path,
+) -> impl FnOnce(io::Error) -> ClusterError {
     let path = path.to_owned();
     move |source| ClusterError::Io {
         attempt,

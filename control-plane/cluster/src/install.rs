@@ -33,7 +33,13 @@ fn package_command(
     let command: &[&str] = if cfg!(target_os = "macos") && has_program("brew") {
         &["brew", "install", "postgresql@17"]
     } else if has_program("apt-get") && has_apt_lists {
-        &["apt-get", "install", "-y", "--no-install-recommends", "postgresql"]
+        &[
+            "apt-get",
+            "install",
+            "-y",
+            "--no-install-recommends",
+            "postgresql",
+        ]
     } else if has_program("apt-get") {
         // Container images ship without package lists; nothing could be installed before an update.
         &[
@@ -46,7 +52,12 @@ fn package_command(
     } else if has_program("apk") {
         &["apk", "add", "postgresql"]
     } else if has_program("zypper") {
-        &["zypper", "--non-interactive", "install", "postgresql-server"]
+        &[
+            "zypper",
+            "--non-interactive",
+            "install",
+            "postgresql-server",
+        ]
     } else if has_program("pacman") {
         &["pacman", "-S", "--noconfirm", "postgresql"]
     } else if has_program("brew") {
@@ -140,7 +151,12 @@ mod tests {
             false,
             Some(&format!("sh -c 'apt-get update && {apt}'")),
         );
-        check("dnf", FEDORA, false, Some("dnf install -y postgresql-server"));
+        check(
+            "dnf",
+            FEDORA,
+            false,
+            Some("dnf install -y postgresql-server"),
+        );
         check(
             "dnf",
             EL9,

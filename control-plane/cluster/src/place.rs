@@ -22,7 +22,7 @@ pub(crate) const FALLBACK_ROOT: &str = "/var/lib/tollgate";
 
 /// `sun_path` holds 108 bytes with its closing NUL.
 const SOCKET_PATH_MAX: usize = 107;
-const SOCKET_NAME: &str = ".s.PGSQL.5432";
+pub(crate) const SOCKET_NAME: &str = ".s.PGSQL.5432";
 
 /// The data is not where it was asked to be, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -330,7 +330,7 @@ pub(crate) mod tests {
             assert_eq!(moved.used, place.dir);
             let message = moved.to_string();
             assert!(message.contains(&*closed.to_string_lossy()), "{message}");
-            place.dir.clone()
+            place.dir
         };
         let first = used();
         assert_eq!(first.parent(), Some(root.as_path()));
