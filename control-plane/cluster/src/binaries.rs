@@ -128,7 +128,7 @@ const UNVERSIONED: [&str; 5] = [
 impl Places {
     fn of_this_machine() -> Places {
         Places {
-            path: std::env::var_os("PATH"),
+            path: Some(search_path()),
             root: PathBuf::from("/"),
         }
     }
@@ -156,6 +156,15 @@ impl Places {
         candidates.extend(UNVERSIONED.map(|dir| self.root.join(dir)));
         candidates
     }
+}
+
+/// `PATH`, empty if unset.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where this machine's programs are is no configuration of ours"
+)]
+pub(crate) fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_default()
 }
 
 fn place(at: Option<&Path>) -> String {

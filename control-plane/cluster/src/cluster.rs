@@ -1,3 +1,5 @@
+//! A server that one process owns: start, use, stop.
+
 use std::path::Path;
 use std::process::Child;
 
@@ -9,7 +11,7 @@ use crate::postmaster;
 use crate::server::{self, Lifetime, Profile};
 
 const PROFILE: Profile = Profile {
-    initdb: &[],
+    initdb: &["--data-checksums"],
     settings: &["max_connections=200"],
     lifetime: Lifetime::Process,
 };

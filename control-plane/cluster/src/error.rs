@@ -1,3 +1,5 @@
+//! What can go wrong, by what a caller does differently.
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
 
+use crate::binaries::search_path;
+
 /// A command to show (`Display`) or to run (`argv`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstallCommand {
@@ -103,8 +105,7 @@ fn apt_knows_packages() -> bool {
 }
 
 fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
+    std::env::split_paths(&search_path())
         .chain(["/usr/bin", "/bin", "/usr/sbin", "/sbin"].map(PathBuf::from))
         .map(|dir| dir.join(name))
         .find(|program: &PathBuf| Path::is_file(program))

@@ -158,7 +158,7 @@ fn init(binaries: &Binaries, place: &Place, profile: &Profile) -> Result<(), Clu
     let mut command = spawn::command(&program, &place.account);
     command
         .args(["-A", "trust", "-E", "UTF8", "--locale=C", "-U", SUPERUSER])
-        .args(["--no-instructions", "--data-checksums"])
+        .arg("--no-instructions")
         .args(profile.initdb)
         .arg("-D")
         .arg(&draft)

@@ -1,5 +1,8 @@
 //! Needs installed PostgreSQL binaries, nothing else.
 
+// How a test tells its other process what to do.
+#![allow(clippy::disallowed_methods)]
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;

@@ -13,7 +13,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::account::Account;
-use crate::binaries::Binaries;
+use crate::binaries::{Binaries, search_path};
 use crate::database::{Address, PORT, SUPERUSER};
 use crate::error::{ClusterError, io_error};
 use crate::lock;
@@ -199,7 +199,7 @@ fn confirm(mut child: Child) -> io::Result<Result<(), ClusterError>> {
 
 /// Where `flock` and the like are, on systems with unusual places too.
 fn program_path() -> OsString {
-    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    let mut path = search_path();
     path.push(":/usr/bin:/bin:/usr/sbin:/sbin");
     path
 }

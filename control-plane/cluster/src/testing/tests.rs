@@ -1,5 +1,8 @@
 //! Needs installed PostgreSQL binaries, nothing else. Every test has a site of its own.
 
+// How a test tells its other process what to do.
+#![allow(clippy::disallowed_methods)]
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::fs;
@@ -114,6 +117,14 @@ fn wait_for(report: &Path) -> (String, i32, bool) {
 fn kill_and_reap(mut process: Child) {
     process.kill().expect("killed");
     process.wait().expect("reaped");
+}
+
+#[test]
+fn a_process_has_one_lease_whatever_asks_for_it() {
+    let first = lease().expect("lease");
+    let second = lease().expect("lease");
+    assert!(std::ptr::eq(first, second));
+    assert!(exists(first, &copy_of(first, "cluster_own_tests")));
 }
 
 #[test]
