@@ -1,3 +1,32 @@
-//! domain
+//! The nouns of Tollgate and the rules about them: value types, who may do what, minting of keys,
+//! quota arithmetic, and what of all that the nodes are told.
+//!
+//! Invariants: no IO, no clock, no randomness of its own; what can be wrong with an input is said
+//! per field; closed sets are enums.
+//! Read `permission.rs`, `plan.rs` and `compile.rs` first.
 
+pub mod api;
+pub mod api_key;
+pub mod audit;
 pub mod compile;
+pub mod email;
+pub mod field;
+pub mod lease;
+pub mod member;
+pub mod node;
+pub mod password;
+pub mod permission;
+pub mod personal_token;
+pub mod plan;
+pub mod quota;
+pub mod role;
+pub mod route;
+pub mod scope;
+pub mod subscription;
+pub mod tenant;
+pub mod upstream;
+pub mod usage;
+pub mod user;
+
+pub use field::FieldError;
+pub use snapshot::id;

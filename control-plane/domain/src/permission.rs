@@ -1,0 +1,208 @@
+//! Who may do what: one table over every action. Handlers, the API's description and the sweep
+//! over all routes read it.
+
+use crate::role::{PlatformRole, Role};
+
+/// Where an action takes place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// In one tenant.
+    Tenant,
+    /// Over all tenants.
+    Platform,
+}
+
+/// Whether an action changes anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    Read,
+    Write,
+}
+
+/// In which role somebody acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Authority {
+    Member(Role),
+    Platform(PlatformRole),
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy)]
+struct Rule {
+    name: &'static str,
+    reach: Reach,
+    effect: Effect,
+    /// Roles of members that may; empty for actions of the platform.
+    members: &'static [Role],
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $action:ident = $name:literal, $reach:ident, $effect:ident, $members:expr;)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action { $($(#[$doc])* $action,)* }
+
+        impl Action {
+            pub const ALL: &'static [Action] = &[$(Action::$action,)*];
+
+            fn rule(self) -> Rule {
+                match self {
+                    $(Action::$action => Rule {
+                        name: $name,
+                        reach: Reach::$reach,
+                        effect: Effect::$effect,
+                        members: $members,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+const EVERYBODY: &[Role] = &[Role::Owner, Role::Admin, Role::Developer, Role::Viewer];
+const BUILDERS: &[Role] = &[Role::Owner, Role::Admin, Role::Developer];
+const ADMINS: &[Role] = &[Role::Owner, Role::Admin];
+const OWNERS: &[Role] = &[Role::Owner];
+const NOBODY: &[Role] = &[];
+
+actions! {
+    ShowTenant = "tenant.show", Tenant, Read, EVERYBODY;
+    RenameTenant = "tenant.rename", Tenant, Write, ADMINS;
+    ListMembers = "members.list", Tenant, Read, EVERYBODY;
+    AddMember = "members.add", Tenant, Write, ADMINS;
+    ChangeMemberRole = "members.update", Tenant, Write, ADMINS;
+    /// To make an owner, to take an owner's role or membership.
+    ManageOwners = "members.manage_owners", Tenant, Write, OWNERS;
+    RemoveMember = "members.remove", Tenant, Write, ADMINS;
+    ListOfferedPlans = "offered_plans.list", Tenant, Read, EVERYBODY;
+    ListSubscriptions = "subscriptions.list", Tenant, Read, EVERYBODY;
+    Subscribe = "subscriptions.create", Tenant, Write, ADMINS;
+    EndSubscription = "subscriptions.end", Tenant, Write, ADMINS;
+    ListApiKeys = "api_keys.list", Tenant, Read, EVERYBODY;
+    CreateApiKey = "api_keys.create", Tenant, Write, BUILDERS;
+    UpdateApiKey = "api_keys.update", Tenant, Write, BUILDERS;
+    RotateApiKey = "api_keys.rotate", Tenant, Write, BUILDERS;
+    RevokeApiKey = "api_keys.revoke", Tenant, Write, BUILDERS;
+    ShowUsage = "usage.show", Tenant, Read, EVERYBODY;
+    ListTenantEvents = "audit_events.list", Tenant, Read, ADMINS;
+
+    ListTenants = "tenants.list", Platform, Read, NOBODY;
+    CreateTenant = "tenants.create", Platform, Write, NOBODY;
+    SuspendTenant = "tenants.suspend", Platform, Write, NOBODY;
+    ResumeTenant = "tenants.resume", Platform, Write, NOBODY;
+    DeleteTenant = "tenants.delete", Platform, Write, NOBODY;
+    ExportTenant = "tenants.export", Platform, Read, NOBODY;
+    ChangeSubscription = "subscriptions.update", Platform, Write, NOBODY;
+    ListPlanRequests = "plan_requests.list", Platform, Read, NOBODY;
+    ApprovePlanRequest = "plan_requests.approve", Platform, Write, NOBODY;
+    DeclinePlanRequest = "plan_requests.decline", Platform, Write, NOBODY;
+    ListPlans = "plans.list", Platform, Read, NOBODY;
+    CreatePlan = "plans.create", Platform, Write, NOBODY;
+    UpdatePlan = "plans.update", Platform, Write, NOBODY;
+    RetirePlan = "plans.retire", Platform, Write, NOBODY;
+    ListApis = "apis.list", Platform, Read, NOBODY;
+    CreateApi = "apis.create", Platform, Write, NOBODY;
+    UpdateApi = "apis.update", Platform, Write, NOBODY;
+    DeleteApi = "apis.delete", Platform, Write, NOBODY;
+    ListRoutes = "routes.list", Platform, Read, NOBODY;
+    CreateRoute = "routes.create", Platform, Write, NOBODY;
+    UpdateRoute = "routes.update", Platform, Write, NOBODY;
+    DeleteRoute = "routes.delete", Platform, Write, NOBODY;
+    ListUpstreams = "upstreams.list", Platform, Read, NOBODY;
+    CreateUpstream = "upstreams.create", Platform, Write, NOBODY;
+    UpdateUpstream = "upstreams.update", Platform, Write, NOBODY;
+    DeleteUpstream = "upstreams.delete", Platform, Write, NOBODY;
+    ListNodes = "nodes.list", Platform, Read, NOBODY;
+    RevokeNode = "nodes.revoke", Platform, Write, NOBODY;
+    ListEnrolTokens = "enroll_tokens.list", Platform, Read, NOBODY;
+    CreateEnrolToken = "enroll_tokens.create", Platform, Write, NOBODY;
+    RevokeEnrolToken = "enroll_tokens.revoke", Platform, Write, NOBODY;
+    ListSnapshots = "snapshots.list", Platform, Read, NOBODY;
+    ListAllEvents = "all_audit_events.list", Platform, Read, NOBODY;
+    ListOutbox = "outbox.list", Platform, Read, NOBODY;
+    UnlockUser = "users.unlock", Platform, Write, NOBODY;
+}
+
+impl Action {
+    /// `api_keys.revoke`: stable, stands in audit events and token scopes.
+    pub fn name(self) -> &'static str {
+        self.rule().name
+    }
+
+    pub fn reach(self) -> Reach {
+        self.rule().reach
+    }
+
+    pub fn effect(self) -> Effect {
+        self.rule().effect
+    }
+
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|action| action.name() == name)
+    }
+}
+
+/// Whether somebody in this role may do this. For a member: in their own tenant.
+pub fn may(authority: Authority, action: Action) -> bool {
+    let rule = action.rule();
+    match authority {
+        Authority::Platform(PlatformRole::Operator) => true,
+        Authority::Platform(PlatformRole::Auditor) => rule.effect == Effect::Read,
+        Authority::Member(role) => rule.reach == Reach::Tenant && rule.members.contains(&role),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_action_has_a_name_of_its_own() {
+        let names: HashSet<_> = Action::ALL.iter().map(|action| action.name()).collect();
+        assert_eq!(names.len(), Action::ALL.len());
+        for action in Action::ALL {
+            assert_eq!(Action::find(action.name()), Some(*action));
+        }
+    }
+
+    #[test]
+    fn members_do_nothing_outside_their_tenant_and_users_have_no_console() {
+        for action in Action::ALL {
+            for role in Role::ALL {
+                if action.reach() == Reach::Platform {
+                    assert!(!may(Authority::Member(*role), *action), "{role} {action:?}");
+                }
+            }
+            assert!(!may(Authority::Member(Role::User), *action), "{action:?}");
+        }
+    }
+
+    #[test]
+    fn a_higher_role_may_all_that_a_lower_one_may() {
+        for pair in [Role::Viewer, Role::Developer, Role::Admin, Role::Owner].windows(2) {
+            for action in Action::ALL {
+                let (lower, higher) = (Authority::Member(pair[0]), Authority::Member(pair[1]));
+                assert!(
+                    !may(lower, *action) || may(higher, *action),
+                    "{pair:?} {action:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn viewers_and_auditors_change_nothing() {
+        for action in Action::ALL.iter().filter(|a| a.effect() == Effect::Write) {
+            for authority in [
+                Authority::Member(Role::Viewer),
+                Authority::Platform(PlatformRole::Auditor),
+            ] {
+                assert!(!may(authority, *action), "{authority:?} {action:?}");
+            }
+        }
+    }
+}
