@@ -203,8 +203,8 @@ fn nice_ceiling(peak: u64) -> u64 {
 /// split into a few equal groups (31 days), the first and the last one alone.
 fn axis(buckets: &[Bucket]) -> Vec<String> {
     let count = buckets.len();
-    let even_step = (1..=count / 2)
-        .find(|step| count.is_multiple_of(*step) && count / step <= AXIS_LABELS_MAX);
+    let even_step =
+        (1..=count / 2).find(|step| count.is_multiple_of(*step) && count / step <= AXIS_LABELS_MAX);
     let step = even_step.unwrap_or(count.saturating_sub(1)).max(1);
     buckets
         .iter()

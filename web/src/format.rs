@@ -269,7 +269,10 @@ mod tests {
     fn times_read_relative_and_absolute() {
         let now = datetime!(2026-11-22 14:03:00 UTC);
         check(&relative(now, now), "just now");
-        check(&relative(now - Duration::seconds(59), now), "59 seconds ago");
+        check(
+            &relative(now - Duration::seconds(59), now),
+            "59 seconds ago",
+        );
         check(&relative(now - Duration::seconds(60), now), "1 minute ago");
         check(&relative(now + Duration::hours(49), now), "in 2 days");
         check(&absolute(now), "22 Nov 2026, 14:03 UTC");

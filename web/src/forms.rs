@@ -64,7 +64,11 @@ impl FormErrors {
     /// The value if nothing was found wrong. A field that is wrong was parsed to a stand-in that
     /// never leaves this function.
     pub(crate) fn or<T>(self, parsed: T) -> Result<T, Self> {
-        if self.is_empty() { Ok(parsed) } else { Err(self) }
+        if self.is_empty() {
+            Ok(parsed)
+        } else {
+            Err(self)
+        }
     }
 }
 

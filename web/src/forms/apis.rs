@@ -93,11 +93,8 @@ impl ApiForm {
     }
 
     fn cors(&self, errors: &mut FormErrors) -> Option<CorsFields> {
-        let max_age_seconds = optional_number(
-            errors,
-            "cors_max_age_seconds",
-            &self.cors_max_age_seconds,
-        );
+        let max_age_seconds =
+            optional_number(errors, "cors_max_age_seconds", &self.cors_max_age_seconds);
         let cors = CorsFields {
             origins: words(&self.cors_origins),
             headers: words(&self.cors_headers),

@@ -262,9 +262,18 @@ mod tests {
         refused("burst_limit", &with(|f| f.burst_limit.clear()));
         refused("rate_limit", &with(|f| f.rate_limit = "0".to_owned()));
         refused("quota_limit", &with(|f| f.quota_limit = "0".to_owned()));
-        refused("quota_offset", &with(|f| f.quota_offset = "10001".to_owned()));
-        refused("price_amount", &with(|f| f.price_amount = "1.234".to_owned()));
-        refused("quota_period", &with(|f| f.quota_period = "year".to_owned()));
+        refused(
+            "quota_offset",
+            &with(|f| f.quota_offset = "10001".to_owned()),
+        );
+        refused(
+            "price_amount",
+            &with(|f| f.price_amount = "1.234".to_owned()),
+        );
+        refused(
+            "quota_period",
+            &with(|f| f.quota_period = "year".to_owned()),
+        );
         refused("apply_to", &with(|f| f.apply_to = "some".to_owned()));
     }
 }

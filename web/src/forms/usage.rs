@@ -75,7 +75,9 @@ impl UsageQuery {
             }
             None => self.custom(&mut errors, now),
         };
-        if (range.to - range.from).whole_seconds() / bucket.length().whole_seconds() > BUCKETS_MAX {
+        if (range.to - range.from).whole_seconds() / range.bucket.length().whole_seconds()
+            > BUCKETS_MAX
+        {
             errors.insert(
                 "by",
                 "The range is too long for this: count by day, or choose a shorter one.",
@@ -163,13 +165,25 @@ mod tests {
 
     #[test]
     fn too_many_bars_and_backward_ranges_are_refused() {
-        assert!(query("30d", "hour").parse(NOW).unwrap_err().get("by").is_some());
+        assert!(
+            query("30d", "hour")
+                .parse(NOW)
+                .unwrap_err()
+                .get("by")
+                .is_some()
+        );
         let backward = UsageQuery {
             from: "2026-11-22T10:00".to_owned(),
             to: "2026-11-22T09:00".to_owned(),
             ..UsageQuery::default()
         };
         assert!(backward.parse(NOW).unwrap_err().get("to").is_some());
-        assert!(query("custom", "").parse(NOW).unwrap_err().get("from").is_some());
+        assert!(
+            query("custom", "")
+                .parse(NOW)
+                .unwrap_err()
+                .get("from")
+                .is_some()
+        );
     }
 }

@@ -1,0 +1,24 @@
+//! One struct per page; its fields are ready to print. `sample()` and the other samples show a
+//! page in each of its states.
+
+pub mod admin;
+pub mod api_keys;
+pub mod apis;
+pub mod audit;
+pub mod confirm;
+pub mod landing;
+pub mod nodes;
+pub mod outbox;
+pub mod overview;
+pub mod password;
+pub mod plan_requests;
+pub mod plans;
+pub mod problem;
+pub mod routes;
+pub mod settings;
+pub mod sign_in;
+pub mod sign_up;
+pub mod subscriptions;
+pub mod tenants;
+pub mod upstreams;
+pub mod usage;

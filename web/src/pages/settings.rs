@@ -1,0 +1,87 @@
+//! A tenant's settings.
+
+use askama::Template;
+use time::Duration;
+
+use crate::format::Moment;
+use crate::forms::FormErrors;
+use crate::forms::settings::SettingsForm;
+use crate::layout::{Shell, TenantTab};
+use crate::samples;
+
+/// `GET`, `POST /t/{tenant}/settings`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "settings/settings.html")]
+pub struct Settings {
+    pub shell: Shell,
+    pub tenant_id: String,
+    pub created_at: Moment,
+    pub form: SettingsForm,
+    pub errors: FormErrors,
+    pub may_edit: bool,
+    pub members: Vec<MemberRow>,
+}
+
+#[derive(Debug, Clone)]
+pub struct MemberRow {
+    pub email: String,
+    /// `Owner`, `Admin`, `Developer`, `Viewer`, `User`.
+    pub role: String,
+    pub joined_at: Moment,
+    pub is_you: bool,
+}
+
+impl MemberRow {
+    pub(crate) fn initial(&self) -> String {
+        self.email
+            .chars()
+            .take(1)
+            .flat_map(char::to_uppercase)
+            .collect()
+    }
+}
+
+impl Settings {
+    #[must_use]
+    pub fn sample() -> Self {
+        let member = |email: &str, role: &str, is_you: bool| MemberRow {
+            email: email.to_owned(),
+            role: role.to_owned(),
+            joined_at: samples::ago(Duration::days(40)),
+            is_you,
+        };
+        Self {
+            shell: samples::tenant_shell(TenantTab::Settings),
+            tenant_id: samples::TENANT.to_owned(),
+            created_at: samples::ago(Duration::days(40)),
+            form: SettingsForm {
+                name: "Northwind Freight".to_owned(),
+            },
+            errors: FormErrors::default(),
+            may_edit: true,
+            members: vec![
+                member(samples::PERSON, "Owner", true),
+                member("grace@northwind.example", "Developer", false),
+            ],
+        }
+    }
+
+    #[must_use]
+    pub fn sample_errors() -> Self {
+        Self {
+            form: SettingsForm {
+                name: samples::HOSTILE.to_owned(),
+            },
+            errors: FormErrors::of("name", "Another tenant has this name."),
+            ..Self::sample()
+        }
+    }
+
+    #[must_use]
+    pub fn sample_read_only() -> Self {
+        Self {
+            may_edit: false,
+            ..Self::sample()
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Sign-in.
+
+use askama::Template;
+
+use crate::forms::FormErrors;
+use crate::forms::sign_in::SignInForm;
+use crate::layout::{Flash, Shell, Tone};
+use crate::samples;
+
+/// `GET`, `POST /login`. Who is signed in already is sent on to the console.
+#[derive(Clone, Template)]
+#[template(path = "sign_in/sign_in.html")]
+pub struct SignIn {
+    pub shell: Shell,
+    pub form: SignInForm,
+    pub errors: FormErrors,
+}
+
+impl SignIn {
+    #[must_use]
+    pub fn sample() -> Self {
+        let mut shell = samples::public_shell();
+        shell.flash = Some(Flash {
+            tone: Tone::Good,
+            text: "Your password is changed. Sign in with the new one.".to_owned(),
+        });
+        Self {
+            shell,
+            form: SignInForm::default(),
+            errors: FormErrors::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn sample_errors() -> Self {
+        Self {
+            shell: samples::public_shell(),
+            form: SignInForm {
+                email: samples::HOSTILE.to_owned(),
+                password: "never echoed".to_owned(),
+                next: "/t/ten_1".to_owned(),
+            },
+            errors: FormErrors::of(
+                FormErrors::FORM,
+                "Email or password is not right. After several attempts, sign-in pauses for a while.",
+            ),
+        }
+    }
+}

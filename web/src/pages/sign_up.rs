@@ -1,0 +1,83 @@
+//! Sign-up and the code that confirms the address.
+
+use askama::Template;
+
+use crate::forms::FormErrors;
+use crate::forms::sign_up::{PASSWORD_CHARS_MIN, SignUpForm};
+use crate::layout::{Flash, Shell, Tone};
+use crate::samples;
+
+/// `GET`, `POST /signup`.
+#[derive(Clone, Template)]
+#[template(path = "sign_up/sign_up.html")]
+pub struct SignUp {
+    pub shell: Shell,
+    pub form: SignUpForm,
+    pub errors: FormErrors,
+}
+
+/// `GET`, `POST /signup/confirm`; the other button posts to `/signup/resend`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "sign_up/confirm.html")]
+pub struct ConfirmSignUp {
+    pub shell: Shell,
+    /// Where the code went; travels along as a hidden field.
+    pub email: String,
+    pub code: String,
+    pub errors: FormErrors,
+    /// Mails are not sent: an operator of this stack reads them in the outbox.
+    pub has_outbox: bool,
+}
+
+impl SignUp {
+    #[must_use]
+    pub fn sample() -> Self {
+        Self {
+            shell: samples::public_shell(),
+            form: SignUpForm::default(),
+            errors: FormErrors::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn sample_errors() -> Self {
+        let form = SignUpForm {
+            email: "ada@freight".to_owned(),
+            password: "short".to_owned(),
+            tenant_name: samples::HOSTILE.to_owned(),
+        };
+        Self {
+            shell: samples::public_shell(),
+            errors: form.parse().err().unwrap_or_default(),
+            form,
+        }
+    }
+}
+
+impl ConfirmSignUp {
+    #[must_use]
+    pub fn sample() -> Self {
+        let mut shell = samples::public_shell();
+        shell.flash = Some(Flash {
+            tone: Tone::Neutral,
+            text: "A new code is on its way.".to_owned(),
+        });
+        Self {
+            shell,
+            email: samples::PERSON.to_owned(),
+            code: String::new(),
+            errors: FormErrors::default(),
+            has_outbox: true,
+        }
+    }
+
+    #[must_use]
+    pub fn sample_errors() -> Self {
+        Self {
+            code: "123".to_owned(),
+            errors: FormErrors::of("code", "This code has expired: ask for a new one."),
+            has_outbox: false,
+            ..Self::sample()
+        }
+    }
+}

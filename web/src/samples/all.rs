@@ -1,0 +1,198 @@
+//! The list of all samples.
+
+use askama::Template;
+
+use crate::pages::{
+    admin, api_keys, apis, audit, confirm, landing, nodes, outbox, overview, password,
+    plan_requests, plans, problem, routes, settings, sign_in, sign_up, tenants, upstreams, usage,
+};
+
+type Rendered = Vec<(&'static str, String)>;
+
+/// `(name, HTML)` of every page in every state.
+pub fn all() -> Result<Rendered, askama::Error> {
+    let mut pages = public()?;
+    pages.extend(tenant()?);
+    pages.extend(operator()?);
+    Ok(pages)
+}
+
+fn public() -> Result<Rendered, askama::Error> {
+    Ok(vec![
+        ("landing", landing::Landing::sample().render()?),
+        (
+            "landing-signed-in",
+            landing::Landing::sample_signed_in().render()?,
+        ),
+        ("signup", sign_up::SignUp::sample().render()?),
+        ("signup-errors", sign_up::SignUp::sample_errors().render()?),
+        ("signup-confirm", sign_up::ConfirmSignUp::sample().render()?),
+        (
+            "signup-confirm-errors",
+            sign_up::ConfirmSignUp::sample_errors().render()?,
+        ),
+        ("login", sign_in::SignIn::sample().render()?),
+        ("login-errors", sign_in::SignIn::sample_errors().render()?),
+        ("forgot", password::ForgotPassword::sample().render()?),
+        ("forgot-reset", password::ResetPassword::sample().render()?),
+        (
+            "forgot-reset-errors",
+            password::ResetPassword::sample_errors().render()?,
+        ),
+        ("problem", problem::Problem::sample().render()?),
+        (
+            "problem-unavailable",
+            problem::Problem::sample_unavailable().render()?,
+        ),
+    ])
+}
+
+fn tenant() -> Result<Rendered, askama::Error> {
+    Ok(vec![
+        ("overview", overview::TenantOverview::sample().render()?),
+        (
+            "overview-first-steps",
+            overview::TenantOverview::sample_first_steps().render()?,
+        ),
+        (
+            "overview-suspended",
+            overview::TenantOverview::sample_suspended().render()?,
+        ),
+        ("plans", plans::ChoosePlan::sample().render()?),
+        (
+            "plans-pending",
+            plans::ChoosePlan::sample_pending().render()?,
+        ),
+        ("plans-empty", plans::ChoosePlan::sample_empty().render()?),
+        ("plan-request", plans::RequestPlan::sample().render()?),
+        ("keys", api_keys::ApiKeys::sample().render()?),
+        ("keys-empty", api_keys::ApiKeys::sample_empty().render()?),
+        (
+            "keys-without-plan",
+            api_keys::ApiKeys::sample_without_plan().render()?,
+        ),
+        ("key-new", api_keys::NewApiKey::sample().render()?),
+        (
+            "key-new-errors",
+            api_keys::NewApiKey::sample_errors().render()?,
+        ),
+        ("key-created", api_keys::ApiKeyCreated::sample().render()?),
+        (
+            "key-created-rotated",
+            api_keys::ApiKeyCreated::sample_rotated().render()?,
+        ),
+        ("key", api_keys::ApiKeyPage::sample().render()?),
+        (
+            "key-revoked",
+            api_keys::ApiKeyPage::sample_revoked().render()?,
+        ),
+        ("key-rotate", api_keys::RotateApiKey::sample().render()?),
+        ("confirm", confirm::Confirm::sample().render()?),
+        ("confirm-typed", confirm::Confirm::sample_typed().render()?),
+        ("usage", usage::Usage::sample().render()?),
+        ("usage-empty", usage::Usage::sample_empty().render()?),
+        ("settings", settings::Settings::sample().render()?),
+        (
+            "settings-errors",
+            settings::Settings::sample_errors().render()?,
+        ),
+        (
+            "settings-read-only",
+            settings::Settings::sample_read_only().render()?,
+        ),
+    ])
+}
+
+fn operator() -> Result<Rendered, askama::Error> {
+    Ok(vec![
+        ("admin", admin::AdminOverview::sample().render()?),
+        (
+            "admin-empty",
+            admin::AdminOverview::sample_empty().render()?,
+        ),
+        ("admin-plans", plans::Plans::sample().render()?),
+        ("admin-plans-empty", plans::Plans::sample_empty().render()?),
+        ("admin-plan", plans::PlanEditor::sample().render()?),
+        (
+            "admin-plan-existing",
+            plans::PlanEditor::sample_existing().render()?,
+        ),
+        (
+            "admin-plan-errors",
+            plans::PlanEditor::sample_errors().render()?,
+        ),
+        (
+            "admin-requests",
+            plan_requests::PlanRequests::sample().render()?,
+        ),
+        (
+            "admin-requests-empty",
+            plan_requests::PlanRequests::sample_empty().render()?,
+        ),
+        (
+            "admin-request-decline",
+            plan_requests::DeclineRequest::sample().render()?,
+        ),
+        ("admin-apis", apis::Apis::sample().render()?),
+        ("admin-apis-empty", apis::Apis::sample_empty().render()?),
+        ("admin-api", apis::ApiEditor::sample().render()?),
+        (
+            "admin-api-existing",
+            apis::ApiEditor::sample_existing().render()?,
+        ),
+        (
+            "admin-api-errors",
+            apis::ApiEditor::sample_errors().render()?,
+        ),
+        ("admin-route", routes::RouteEditor::sample().render()?),
+        (
+            "admin-route-errors",
+            routes::RouteEditor::sample_errors().render()?,
+        ),
+        ("admin-upstreams", upstreams::Upstreams::sample().render()?),
+        (
+            "admin-upstreams-empty",
+            upstreams::Upstreams::sample_empty().render()?,
+        ),
+        (
+            "admin-upstream",
+            upstreams::UpstreamEditor::sample().render()?,
+        ),
+        (
+            "admin-upstream-errors",
+            upstreams::UpstreamEditor::sample_errors().render()?,
+        ),
+        ("admin-tenants", tenants::Tenants::sample().render()?),
+        (
+            "admin-tenants-empty",
+            tenants::Tenants::sample_empty().render()?,
+        ),
+        (
+            "admin-tenants-not-found",
+            tenants::Tenants::sample_not_found().render()?,
+        ),
+        ("admin-tenant", tenants::TenantDetail::sample().render()?),
+        (
+            "admin-tenant-suspended",
+            tenants::TenantDetail::sample_suspended().render()?,
+        ),
+        ("admin-nodes", nodes::Nodes::sample().render()?),
+        ("admin-nodes-empty", nodes::Nodes::sample_empty().render()?),
+        ("admin-node-enroll", nodes::EnrollNode::sample().render()?),
+        (
+            "admin-node-enroll-errors",
+            nodes::EnrollNode::sample_errors().render()?,
+        ),
+        (
+            "admin-node-created",
+            nodes::EnrollTokenCreated::sample().render()?,
+        ),
+        ("admin-audit", audit::Audit::sample().render()?),
+        ("admin-audit-empty", audit::Audit::sample_empty().render()?),
+        ("admin-outbox", outbox::Outbox::sample().render()?),
+        (
+            "admin-outbox-empty",
+            outbox::Outbox::sample_empty().render()?,
+        ),
+    ])
+}
