@@ -105,6 +105,25 @@ pub(crate) fn hours(scale: u64) -> Vec<Bucket> {
         .collect()
 }
 
+/// October, with quiet weekends.
+pub(crate) fn days() -> Vec<Bucket> {
+    (1..=31)
+        .map(|day: u64| Bucket {
+            label: format!("{day} Oct"),
+            title: format!("{day} Oct 2026"),
+            counts: StatusCounts {
+                success: if day % 7 < 2 {
+                    2_100
+                } else {
+                    18_000 + day * 310
+                },
+                client_error: 90 + day,
+                ..StatusCounts::default()
+            },
+        })
+        .collect()
+}
+
 pub(crate) const KEY_VALUE: &str = "tg_live_8fKqW2mZr7TtN4xYbC6vHd9sLpA3eGuJ0kQi5B";
 
 pub(crate) const CURL: &str =

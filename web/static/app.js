@@ -71,3 +71,8 @@ window.addEventListener("pageshow", () => {
 });
 
 document.documentElement.classList.add("has-script");
+
+// On a phone the sections are a strip: show where we are.
+const strip = document.querySelector(".nav");
+const here = strip && strip.querySelector("[aria-current]");
+if (here) strip.scrollLeft = here.offsetLeft - (strip.clientWidth - here.offsetWidth) / 2;

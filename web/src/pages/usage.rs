@@ -113,6 +113,22 @@ impl Usage {
         }
     }
 
+    /// 31 bars, which no axis splits evenly.
+    #[must_use]
+    pub fn sample_days() -> Self {
+        Self {
+            query: UsageQuery {
+                range: "custom".to_owned(),
+                from: "2026-10-01T00:00".to_owned(),
+                to: "2026-11-01T00:00".to_owned(),
+                by: "day".to_owned(),
+            },
+            range_label: "1 Oct 2026 to 1 Nov 2026, 00:00 UTC".to_owned(),
+            chart: Chart::new("usage", "Requests by day", &samples::days()),
+            ..Self::sample()
+        }
+    }
+
     #[must_use]
     pub fn sample_empty() -> Self {
         let query = UsageQuery {

@@ -90,6 +90,7 @@ fn tenant() -> Result<Rendered, askama::Error> {
         ("confirm", confirm::Confirm::sample().render()?),
         ("confirm-typed", confirm::Confirm::sample_typed().render()?),
         ("usage", usage::Usage::sample().render()?),
+        ("usage-days", usage::Usage::sample_days().render()?),
         ("usage-empty", usage::Usage::sample_empty().render()?),
         ("settings", settings::Settings::sample().render()?),
         (
