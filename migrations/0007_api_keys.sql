@@ -8,7 +8,7 @@ create table api_keys (
     expires_at timestamptz,
     scopes text[],
     api_ids uuid[] not null default '{}',
-    allowed_ips text[] not null default '{}',
+    allowed_ips cidr[] not null default '{}',
     rate_milli bigint check (rate_milli between 1 and 1000000000000),
     burst bigint check (burst between 1 and 1000000000),
     last_used_at timestamptz,

@@ -9,6 +9,7 @@ pub mod api;
 pub mod api_key;
 pub mod audit;
 pub mod compile;
+pub mod conflict;
 pub mod email;
 pub mod field;
 pub mod lease;

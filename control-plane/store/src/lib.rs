@@ -1,1 +1,27 @@
-//! store
+//! Everything that is kept: the only crate that speaks SQL.
+//!
+//! Invariants: a query runs inside a transaction that took one of three roles ([`Db::tenant_tx`],
+//! [`Db::platform_tx`], [`Db::compile_tx`]); tenant-owned queries take the tenant first; what
+//! crosses tenants is named `all_tenants_…` and takes a [`PlatformTx`]; a write that nodes can see
+//! marks what it touched in the same transaction. No decisions are made here.
+//! Read `tx.rs` and `dirty.rs` first.
+
+pub mod chunks;
+pub mod compile;
+mod db;
+pub mod deployment;
+pub mod dirty;
+mod error;
+pub mod listen;
+pub mod manifests;
+pub mod publisher;
+mod roles;
+mod rows;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod tx;
+
+pub use db::{ConnectError, Db, OLDEST_SERVER, migrate};
+pub use error::{Error, Result};
+pub use sqlx::PgConnection as Conn;
+pub use tx::{CompileTx, PlatformTx, TenantTx};

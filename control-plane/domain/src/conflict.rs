@@ -1,0 +1,108 @@
+//! What cannot stand beside what is already there. The store recognises these by the constraints
+//! of the schema.
+
+use crate::field::FieldError;
+
+/// A closed list, so that every conflict has a text that helps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Conflict {
+    #[error("An account with this address exists already.")]
+    EmailTaken,
+    #[error("This person is a member already.")]
+    AlreadyMember,
+    #[error("Another API key of this tenant has this name.")]
+    KeyNameTaken,
+    #[error("This value is in use already.")]
+    KeyValueTaken,
+    #[error("Another plan has this name.")]
+    PlanNameTaken,
+    #[error("Another API has this name.")]
+    ApiNameTaken,
+    #[error("Another API is served at this host and base path.")]
+    PlaceTaken,
+    #[error("Another route of this API has this path and method.")]
+    RouteTaken,
+    #[error("Another upstream has this name.")]
+    UpstreamNameTaken,
+    #[error("Routes or APIs still send requests to this upstream.")]
+    UpstreamInUse,
+    #[error("There is no such upstream.")]
+    UnknownUpstream,
+    #[error("There is no such API.")]
+    UnknownApi,
+    #[error("There is no such plan.")]
+    UnknownPlan,
+    #[error("There is no such tenant.")]
+    UnknownTenant,
+    #[error("Another plan of the tenant opens one of these APIs already.")]
+    ApiOpenedTwice,
+    #[error("The tenant already has a plan whose quota is counted in this group.")]
+    QuotaGroupTaken,
+    #[error("The tenant is on this plan, or has asked for it, already.")]
+    AlreadySubscribed,
+    #[error("Another of your tokens has this name.")]
+    TokenNameTaken,
+    #[error("This revision was published already.")]
+    RevisionTaken,
+    #[error("A node with this key is enrolled already.")]
+    NodeKeyTaken,
+}
+
+impl Conflict {
+    /// Stable, for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Conflict::EmailTaken => "email_taken",
+            Conflict::AlreadyMember => "already_member",
+            Conflict::KeyNameTaken
+            | Conflict::PlanNameTaken
+            | Conflict::ApiNameTaken
+            | Conflict::UpstreamNameTaken
+            | Conflict::TokenNameTaken => "name_taken",
+            Conflict::KeyValueTaken => "value_taken",
+            Conflict::PlaceTaken => "place_taken",
+            Conflict::RouteTaken => "route_taken",
+            Conflict::UpstreamInUse => "upstream_in_use",
+            Conflict::UnknownUpstream => "unknown_upstream",
+            Conflict::UnknownApi => "unknown_api",
+            Conflict::UnknownPlan => "unknown_plan",
+            Conflict::UnknownTenant => "unknown_tenant",
+            Conflict::ApiOpenedTwice => "api_opened_twice",
+            Conflict::QuotaGroupTaken => "quota_group_taken",
+            Conflict::AlreadySubscribed => "already_subscribed",
+            Conflict::RevisionTaken => "revision_taken",
+            Conflict::NodeKeyTaken => "node_key_taken",
+        }
+    }
+
+    /// The field to say it at; `None`: of the input as a whole.
+    pub fn field(self) -> Option<&'static str> {
+        match self {
+            Conflict::EmailTaken | Conflict::AlreadyMember => Some("email"),
+            Conflict::KeyNameTaken
+            | Conflict::PlanNameTaken
+            | Conflict::ApiNameTaken
+            | Conflict::UpstreamNameTaken
+            | Conflict::TokenNameTaken => Some("name"),
+            Conflict::KeyValueTaken => Some("value"),
+            Conflict::PlaceTaken => Some("base_path"),
+            Conflict::RouteTaken => Some("path"),
+            Conflict::UnknownUpstream => Some("upstream_id"),
+            Conflict::UnknownApi => Some("api_ids"),
+            Conflict::UnknownPlan => Some("plan_id"),
+            Conflict::UpstreamInUse
+            | Conflict::UnknownTenant
+            | Conflict::ApiOpenedTwice
+            | Conflict::QuotaGroupTaken
+            | Conflict::AlreadySubscribed
+            | Conflict::RevisionTaken
+            | Conflict::NodeKeyTaken => None,
+        }
+    }
+
+    /// As an error of the field it belongs to.
+    pub fn as_field_error(self) -> Option<FieldError> {
+        self.field()
+            .map(|field| FieldError::new(field, self.code(), self.to_string()))
+    }
+}

@@ -1,0 +1,51 @@
+//! Being woken by the database. What is missed while the connection is down has to be looked for:
+//! notices hurry, they are never the only way.
+
+use snapshot::manifest::Version;
+use sqlx::postgres::PgListener;
+
+use crate::{Db, Result};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// Dirty marks were appended.
+    Dirty,
+    Published(Version),
+    /// The connection was lost and made again: anything may have happened.
+    Reconnected,
+}
+
+#[derive(Debug)]
+pub struct Listener(PgListener);
+
+/// Listens for dirty marks and for published revisions.
+pub async fn listen(db: &Db) -> Result<Listener> {
+    let mut listener = PgListener::connect_with(db.pool()).await?;
+    listener
+        .listen_all(["tollgate_dirty", "tollgate_published"])
+        .await?;
+    Ok(Listener(listener))
+}
+
+impl Listener {
+    /// Waits for the next notice. Cancelling the wait loses nothing.
+    pub async fn next(&mut self) -> Result<Notice> {
+        let Some(notice) = self.0.try_recv().await? else {
+            return Ok(Notice::Reconnected);
+        };
+        Ok(match notice.channel() {
+            "tollgate_published" => {
+                published(notice.payload()).map_or(Notice::Reconnected, Notice::Published)
+            }
+            _ => Notice::Dirty,
+        })
+    }
+}
+
+fn published(payload: &str) -> Option<Version> {
+    let (epoch, revision) = payload.split_once('.')?;
+    Some(Version {
+        epoch: epoch.parse().ok()?,
+        revision: revision.parse().ok()?,
+    })
+}

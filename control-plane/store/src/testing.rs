@@ -1,0 +1,46 @@
+//! A fresh, migrated database per test, copied from a template that is made once for these
+//! migrations.
+
+use crate::{Db, migrate};
+
+/// Connections of a test's pool; tests of contention need some.
+const CONNECTIONS: u32 = 12;
+
+/// The address of a new database that is this test's own.
+pub async fn database_url() -> String {
+    tokio::task::spawn_blocking(make)
+        .await
+        .expect("the task that makes a database does not panic")
+}
+
+/// A new database that is this test's own.
+pub async fn database() -> Db {
+    Db::connect(&database_url().await, CONNECTIONS)
+        .await
+        .expect("a database that was just made can be connected to")
+}
+
+fn make() -> String {
+    let lease = cluster::testing::lease().expect("a PostgreSQL cluster for tests");
+    let name = lease
+        .database_from_template(&template(), |url| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime")
+                .block_on(migrate(url))
+        })
+        .expect("a database from the template")
+        .expect("migrations run on an empty database");
+    lease.url(&name)
+}
+
+/// A name that changes with the migrations.
+fn template() -> String {
+    let all: Vec<u8> = crate::db::MIGRATOR
+        .iter()
+        .flat_map(|one| one.checksum.to_vec())
+        .collect();
+    let hash = snapshot::chunk::Address::of(&all).to_string();
+    format!("store_{}", &hash[..16])
+}
