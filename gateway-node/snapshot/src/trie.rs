@@ -5,7 +5,7 @@
 //! node with a child per nibble that occurs. So one change rewrites one leaf and its path, however
 //! it came about, and equal maps have equal roots.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::DecodeError;
@@ -74,6 +74,8 @@ pub struct Built {
     /// None: the map is empty.
     pub root: Option<ChunkRef>,
     pub chunks: Vec<Sealed>,
+    /// Chunks that the map named before and does not name any more.
+    pub replaced: Vec<Address>,
 }
 
 /// What is to become of an entry: its new value, or `None` to remove it.
@@ -102,7 +104,11 @@ pub fn build(kind: Kind, entries: impl IntoIterator<Item = Entry>) -> Built {
     let mut chunks = Vec::new();
     let root =
         plant(kind, entries.into_iter().collect(), 0, &mut chunks).map(|subtree| subtree.chunk);
-    Built { root, chunks }
+    Built {
+        root,
+        chunks,
+        replaced: Vec::new(),
+    }
 }
 
 struct Subtree {
@@ -179,14 +185,18 @@ pub fn update(
         have,
         chunks: Vec::new(),
         missing: Vec::new(),
+        replaced: Vec::new(),
     };
     let changed = work.node(root, 0, changes.into_iter().collect())?;
     if !work.missing.is_empty() {
         return Err(UpdateError::Missing(work.missing));
     }
+    let written: HashSet<Address> = work.chunks.iter().map(|sealed| sealed.address).collect();
+    work.replaced.retain(|address| !written.contains(address));
     Ok(Built {
         root: changed.map(|subtree| subtree.chunk),
         chunks: work.chunks,
+        replaced: work.replaced,
     })
 }
 
@@ -195,6 +205,7 @@ struct Update<'a> {
     have: &'a HashMap<Address, Vec<u8>>,
     chunks: Vec<Sealed>,
     missing: Vec<ChunkRef>,
+    replaced: Vec<Address>,
 }
 
 impl Update<'_> {
@@ -225,10 +236,13 @@ impl Update<'_> {
             .map(|entry| (path_of(self.kind, &entry.key), entry))
             .collect();
         for (path, Change { key, value }) in changes {
-            match value {
-                Some(value) => drop(entries.insert(path, Entry { key, value })),
-                None => drop(entries.remove(&path)),
-            }
+            let new = value.as_ref().and_then(|value| self.named_chunk(value));
+            let old = match value {
+                Some(value) => entries.insert(path, Entry { key, value }),
+                None => entries.remove(&path),
+            };
+            let old = old.and_then(|old| self.named_chunk(&old.value));
+            self.replaced.extend(old.filter(|old| Some(*old) != new));
         }
         plant(
             self.kind,
@@ -236,6 +250,15 @@ impl Update<'_> {
             level,
             &mut self.chunks,
         )
+    }
+
+    /// The chunk that an entry of a directory names.
+    fn named_chunk(&self, value: &[u8]) -> Option<Address> {
+        if self.kind != Kind::DirectoryLeaf {
+            return None;
+        }
+        let reference: ChunkRef = crate::decode("chunk reference", value, 256).ok()?;
+        reference.address().ok()
     }
 
     fn interior(
@@ -309,7 +332,10 @@ impl Update<'_> {
 
     fn read(&mut self, reference: &ChunkRef) -> Result<Option<Node>, UpdateError> {
         match self.have.get(&reference.address()?) {
-            Some(bytes) => Ok(Some(parse(self.kind, bytes)?)),
+            Some(bytes) => {
+                self.replaced.push(reference.address()?);
+                Ok(Some(parse(self.kind, bytes)?))
+            }
             None => {
                 self.missing.push(reference.clone());
                 Ok(None)
@@ -636,6 +662,7 @@ mod tests {
         let updated =
             update(Kind::TenantLeaf, built.root.as_ref(), vec![change], &have).expect("updates");
         assert_eq!(updated.chunks.len(), 3, "leaf, interior, root");
+        assert_eq!(updated.replaced.len(), 3);
         let (before, all) = load(built.root.as_ref(), &have, &Tree::default());
         assert_eq!(all, built.chunks.len());
         store(&updated, &mut have);
@@ -723,9 +750,15 @@ mod tests {
                     .collect();
                 let updated = update(Kind::TenantLeaf, root.as_ref(), changes, &have).expect("all chunks are here");
                 store(&updated, &mut have);
+                for address in &updated.replaced {
+                    have.remove(address);
+                }
                 root = updated.root;
                 let anew = build(Kind::TenantLeaf, content.values().cloned());
                 prop_assert_eq!(&root, &anew.root);
+                let named: HashSet<Address> = anew.chunks.iter().map(|sealed| sealed.address).collect();
+                let kept: HashSet<Address> = have.keys().copied().collect();
+                prop_assert_eq!(kept, named, "exactly what is not named any more is replaced");
             }
         }
     }
