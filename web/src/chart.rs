@@ -6,6 +6,8 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
+use domain::usage::Counts;
+
 use crate::format;
 
 /// Requests of one bucket by how they ended.
@@ -13,36 +15,57 @@ use crate::format;
 pub struct StatusCounts {
     /// 1xx to 3xx.
     pub success: u64,
-    /// 4xx without 429.
+    /// The upstream's 4xx.
     pub client_error: u64,
-    /// 429: over rate, burst, quota or concurrency.
+    /// Refused by the gateway for another reason than a limit: 401, 403, 404 …
+    pub refused: u64,
+    /// Refused with 429: over rate, burst, quota or concurrency.
     pub throttled: u64,
     /// 5xx.
     pub server_error: u64,
+    /// The answer broke off.
+    pub aborted: u64,
+}
+
+impl From<Counts> for StatusCounts {
+    fn from(counts: Counts) -> Self {
+        Self {
+            success: counts.success.saturating_add(counts.redirect),
+            client_error: counts.client_error,
+            refused: counts.denied,
+            throttled: counts.throttled.saturating_add(counts.quota_exceeded),
+            server_error: counts.server_error,
+            aborted: counts.aborted,
+        }
+    }
 }
 
 impl StatusCounts {
     #[must_use]
     pub fn total(self) -> u64 {
-        self.values().iter().sum()
+        self.values().into_iter().fold(0, u64::saturating_add)
     }
 
-    fn values(self) -> [u64; 4] {
+    fn values(self) -> [u64; SERIES.len()] {
         [
             self.success,
             self.client_error,
+            self.refused,
             self.throttled,
             self.server_error,
+            self.aborted,
         ]
     }
 }
 
 /// The series in the order they are stacked, from the bottom: label and CSS class.
-const SERIES: [(&str, &str); 4] = [
+const SERIES: [(&str, &str); 6] = [
     ("Success", "s2"),
-    ("Client errors (4xx)", "s4"),
-    ("Throttled (429)", "s429"),
-    ("Server errors (5xx)", "s5"),
+    ("Client errors", "s4"),
+    ("Refused", "s403"),
+    ("Throttled", "s429"),
+    ("Server errors", "s5"),
+    ("Aborted", "s0"),
 ];
 
 /// One hour or day.
@@ -240,8 +263,10 @@ mod tests {
         let counts = StatusCounts {
             success: 60,
             client_error: 20,
-            throttled: 15,
-            server_error: 5,
+            refused: 5,
+            throttled: 10,
+            server_error: 3,
+            aborted: 2,
         };
         let bucket = Bucket {
             label: "14:00".to_owned(),

@@ -19,6 +19,7 @@ pub mod usage;
 
 use std::collections::BTreeMap;
 
+use domain::field::FieldError;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
@@ -43,6 +44,42 @@ impl FormErrors {
         self.0
             .entry(field.to_owned())
             .or_insert_with(|| message.into());
+    }
+
+    /// Keeps what a value type found wrong, beside the form's field. Of nested fields the dots
+    /// become underscores (`quota.limit` is `quota_limit`); an element of a list is counted in
+    /// the message, because a list is one field of the form.
+    pub fn add(&mut self, error: FieldError) {
+        // Typed in units of the currency, stored in minor ones.
+        let name = match error.field.as_ref() {
+            "price.amount_minor" => "price.amount",
+            name => name,
+        };
+        let mut parts = name.split('.');
+        let mut field = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            if let Ok(place) = part.parse::<usize>() {
+                self.insert(&field, format!("Entry {}: {}", place + 1, error.message));
+                return;
+            }
+            field.push('_');
+            field.push_str(part);
+        }
+        self.insert(&field, error.message);
+    }
+
+    /// Keeps the error of a check whose value is not needed.
+    pub(crate) fn check<T>(&mut self, checked: Result<T, FieldError>) {
+        if let Err(error) = checked {
+            self.add(error);
+        }
+    }
+
+    /// As [`FormErrors::check`], for every element of a list.
+    pub(crate) fn check_all<T>(&mut self, checked: Result<T, Vec<FieldError>>) {
+        for error in checked.err().into_iter().flatten() {
+            self.add(error);
+        }
     }
 
     #[must_use]
@@ -302,6 +339,18 @@ mod tests {
         assert!(errors.is_empty());
         optional_instant(&mut errors, "t", "tomorrow");
         assert!(errors.get("t").is_some());
+    }
+
+    #[test]
+    fn nested_fields_and_elements_of_lists_find_their_place_in_the_form() {
+        let mut errors = FormErrors::default();
+        for field in ["quota.limit", "allowed_ips.1", "targets.0.url", "name"] {
+            errors.add(FieldError::new(field, "invalid", "Wrong."));
+        }
+        assert_eq!(errors.get("quota_limit"), Some("Wrong."));
+        assert_eq!(errors.get("allowed_ips"), Some("Entry 2: Wrong."));
+        assert_eq!(errors.get("targets"), Some("Entry 1: Wrong."));
+        assert_eq!(errors.get("name"), Some("Wrong."));
     }
 
     #[test]

@@ -95,8 +95,10 @@ pub(crate) fn hours(scale: u64) -> Vec<Bucket> {
                 counts: StatusCounts {
                     success,
                     client_error: success / 22,
+                    refused: if value % 5 == 0 { success / 30 } else { 0 },
                     throttled: if *value > 60 { success / 9 } else { 0 },
-                    server_error: success / 160,
+                    server_error: success / 60,
+                    aborted: 0,
                 },
             };
             start += Duration::HOUR;
@@ -118,6 +120,7 @@ pub(crate) fn days() -> Vec<Bucket> {
                     18_000 + day * 310
                 },
                 client_error: 90 + day,
+                aborted: day * 40,
                 ..StatusCounts::default()
             },
         })

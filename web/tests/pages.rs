@@ -262,36 +262,6 @@ fn passwords_are_never_printed() {
 }
 
 #[test]
-fn every_class_and_token_of_the_stylesheet_is_known() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let css = fs::read_to_string(root.join("static/app.css")).unwrap();
-    let mut used = BTreeSet::new();
-    for (_, html) in samples::all().unwrap() {
-        for tag in tags(&html) {
-            let classes = tag.get("class").unwrap_or("").to_owned();
-            used.extend(classes.split_whitespace().map(str::to_owned));
-        }
-    }
-    for class in css.split('.').skip(1) {
-        let end = class
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
-            .unwrap_or(class.len());
-        let class = &class[..end];
-        let is_class = class.starts_with(|c: char| c.is_ascii_alphabetic());
-        // Set by the script; not of this stylesheet.
-        let is_scripted = class == "has-script";
-        assert!(
-            !is_class || is_scripted || used.contains(class),
-            ".{class} is styled and used nowhere"
-        );
-    }
-    for token in css.split("var(--").skip(1) {
-        let name = token.split([')', ',']).next().unwrap();
-        assert!(css.contains(&format!("--{name}:")), "--{name} is not set");
-    }
-}
-
-#[test]
 fn no_template_switches_escaping_off() {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")];
     while let Some(folder) = folders.pop() {

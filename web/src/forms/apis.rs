@@ -1,5 +1,7 @@
 //! `/admin/apis/new` and `/admin/apis/{api}`.
 
+use domain::api::{BasePath, Cors, Host, KeyHeader};
+use domain::field::each;
 use serde::Deserialize;
 
 use super::{FormErrors, optional, optional_number, required, words};
@@ -10,6 +12,7 @@ pub struct ApiForm {
     pub name: String,
     /// One per line; empty: any host, tried last.
     pub hosts: String,
+    /// Empty: every path.
     pub base_path: String,
     pub upstream_id: String,
     /// Header that carries the API key.
@@ -17,8 +20,11 @@ pub struct ApiForm {
     /// What tokens must be meant for; empty: not checked.
     pub audience: String,
     /// One per line; empty: no CORS.
-    pub cors_origins: String,
-    pub cors_headers: String,
+    pub cors_allow_origins: String,
+    /// Separated by spaces, as the two below.
+    pub cors_allow_methods: String,
+    pub cors_allow_headers: String,
+    pub cors_expose_headers: String,
     pub cors_max_age_seconds: String,
     /// A checkbox: present when ticked.
     pub cors_allow_credentials: Option<String>,
@@ -29,12 +35,14 @@ impl Default for ApiForm {
         Self {
             name: String::new(),
             hosts: String::new(),
-            base_path: "/".to_owned(),
+            base_path: String::new(),
             upstream_id: String::new(),
             api_key_header: "x-api-key".to_owned(),
             audience: String::new(),
-            cors_origins: String::new(),
-            cors_headers: String::new(),
+            cors_allow_origins: String::new(),
+            cors_allow_methods: String::new(),
+            cors_allow_headers: String::new(),
+            cors_expose_headers: String::new(),
             cors_max_age_seconds: String::new(),
             cors_allow_credentials: None,
         }
@@ -54,8 +62,10 @@ pub struct ApiFields {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorsFields {
-    pub origins: Vec<String>,
-    pub headers: Vec<String>,
+    pub allow_origins: Vec<String>,
+    pub allow_methods: Vec<String>,
+    pub allow_headers: Vec<String>,
+    pub expose_headers: Vec<String>,
     pub max_age_seconds: Option<u64>,
     pub allow_credentials: bool,
 }
@@ -67,28 +77,20 @@ impl ApiForm {
         let parsed = ApiFields {
             name: required(e, "name", &self.name, "Enter a name that tenants will see."),
             hosts: words(&self.hosts),
-            base_path: path(e, "base_path", &self.base_path),
+            base_path: self.base_path.trim().to_owned(),
             upstream_id: required(
                 e,
                 "upstream_id",
                 &self.upstream_id,
                 "Choose where requests go.",
             ),
-            api_key_header: required(
-                e,
-                "api_key_header",
-                &self.api_key_header,
-                "Enter a header name, such as x-api-key.",
-            ),
+            api_key_header: self.api_key_header.trim().to_owned(),
             audience: optional(&self.audience),
             cors: self.cors(e),
         };
-        if let Some(wrong) = parsed.hosts.iter().find(|h| h.contains(['/', ':'])) {
-            e.insert(
-                "hosts",
-                format!("“{wrong}”: enter host names only, without scheme, port or path."),
-            );
-        }
+        e.check_all(each("hosts", &parsed.hosts, Host::parse));
+        e.check(BasePath::parse(&parsed.base_path));
+        e.check(KeyHeader::parse(&parsed.api_key_header));
         errors.or(parsed)
     }
 
@@ -96,35 +98,29 @@ impl ApiForm {
         let max_age_seconds =
             optional_number(errors, "cors_max_age_seconds", &self.cors_max_age_seconds);
         let cors = CorsFields {
-            origins: words(&self.cors_origins),
-            headers: words(&self.cors_headers),
+            allow_origins: words(&self.cors_allow_origins),
+            allow_methods: words(&self.cors_allow_methods),
+            allow_headers: words(&self.cors_allow_headers),
+            expose_headers: words(&self.cors_expose_headers),
             max_age_seconds,
             allow_credentials: self.cors_allow_credentials.is_some(),
         };
-        let is_any_origin = cors.origins.iter().any(|origin| origin == "*");
-        if is_any_origin && cors.allow_credentials {
-            // The Fetch standard refuses the wildcard for credentialed requests.
-            errors.insert(
-                "cors_origins",
-                "Browsers refuse * together with credentials: name the origins.",
-            );
+        if cors.allow_origins.is_empty() {
+            return None;
         }
-        (!cors.origins.is_empty()).then_some(cors)
+        errors.check(
+            Cors {
+                allow_origins: cors.allow_origins.clone(),
+                allow_methods: cors.allow_methods.clone(),
+                allow_headers: cors.allow_headers.clone(),
+                expose_headers: cors.expose_headers.clone(),
+                allow_credentials: cors.allow_credentials,
+                max_age_seconds: 0,
+            }
+            .parse(),
+        );
+        Some(cors)
     }
-}
-
-/// An absolute path without query.
-pub(crate) fn path(errors: &mut FormErrors, field: &str, raw: &str) -> String {
-    let value = raw.trim();
-    let is_path = value.starts_with('/')
-        && !value.contains("//")
-        && !value
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#'));
-    if !is_path {
-        errors.insert(field, "Enter a path that starts with a single slash.");
-    }
-    value.to_owned()
 }
 
 #[cfg(test)]
@@ -148,20 +144,20 @@ mod tests {
     #[test]
     fn wildcard_with_credentials_is_refused() {
         let errors = ApiForm {
-            cors_origins: "*".to_owned(),
+            cors_allow_origins: "*".to_owned(),
             cors_allow_credentials: Some("on".to_owned()),
             ..form()
         }
         .parse()
         .unwrap_err();
-        assert!(errors.get("cors_origins").is_some());
+        assert!(errors.get("cors_allow_origins").is_some());
     }
 
     #[test]
     fn hosts_and_paths_are_not_addresses() {
         let errors = ApiForm {
             hosts: "https://api.example.com".to_owned(),
-            base_path: "v1".to_owned(),
+            base_path: "https://x/v1".to_owned(),
             ..form()
         }
         .parse()

@@ -1,9 +1,10 @@
 //! `/admin/nodes/enroll`.
 
+use domain::node::{Labels, TOKEN_USES_MAX};
 use serde::Deserialize;
 use time::Duration;
 
-use super::{FormErrors, number, one_of, words};
+use super::{FormErrors, number, one_of, required, words};
 
 /// How long an enrollment token may be used: value sent and seconds.
 pub const TOKEN_LIFETIMES: [(&str, i64); 4] = [
@@ -13,11 +14,11 @@ pub const TOKEN_LIFETIMES: [(&str, i64); 4] = [
     ("7d", 604_800),
 ];
 
-pub const TOKEN_USES_MAX: u64 = 1000;
-
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct EnrollForm {
+    /// Tells tokens apart.
+    pub name: String,
     /// `key=value`, separated by spaces or lines.
     pub labels: String,
     /// How many nodes may enroll with the token.
@@ -29,6 +30,7 @@ pub struct EnrollForm {
 impl Default for EnrollForm {
     fn default() -> Self {
         Self {
+            name: String::new(),
             labels: String::new(),
             uses: "1".to_owned(),
             lifetime: "1h".to_owned(),
@@ -39,24 +41,25 @@ impl Default for EnrollForm {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrollFields {
-    pub labels: Vec<(String, String)>,
-    pub uses: u64,
+    pub name: String,
+    /// `key=value` each.
+    pub labels: Vec<String>,
+    pub uses: u32,
     pub lifetime: Duration,
 }
 
 impl EnrollForm {
     pub fn parse(&self) -> Result<EnrollFields, FormErrors> {
         let mut errors = FormErrors::default();
-        let mut labels = Vec::new();
-        for word in words(&self.labels) {
-            match word.split_once('=') {
-                Some((key, value)) if !key.is_empty() => {
-                    labels.push((key.to_owned(), value.to_owned()));
-                }
-                _ => errors.insert("labels", format!("“{word}”: write labels as key=value.")),
-            }
-        }
-        let uses = number(&mut errors, "uses", &self.uses);
+        let name = required(
+            &mut errors,
+            "name",
+            &self.name,
+            "Enter a name, such as the place of the node.",
+        );
+        let labels = words(&self.labels);
+        errors.check(Labels::parse(labels.iter().map(String::as_str)));
+        let uses = u32::try_from(number(&mut errors, "uses", &self.uses)).unwrap_or(u32::MAX);
         if !(1..=TOKEN_USES_MAX).contains(&uses) {
             errors.insert("uses", format!("Enter 1 to {TOKEN_USES_MAX}."));
         }
@@ -67,6 +70,7 @@ impl EnrollForm {
             .find(|(value, _)| *value == chosen)
             .map_or(0, |(_, seconds)| *seconds);
         errors.or(EnrollFields {
+            name,
             labels,
             uses,
             lifetime: Duration::seconds(seconds),
@@ -82,6 +86,7 @@ mod tests {
     #[test]
     fn labels_are_pairs() {
         let form = |labels: &str| EnrollForm {
+            name: "edge".to_owned(),
             labels: labels.to_owned(),
             ..EnrollForm::default()
         };

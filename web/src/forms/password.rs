@@ -24,9 +24,9 @@ impl ResetPasswordForm {
     pub fn parse(&self) -> Result<ResetPassword, FormErrors> {
         let mut errors = FormErrors::default();
         let parsed = ResetPassword {
-            email: email(&mut errors, "email", &self.email),
+            email: email(&mut errors, &self.email),
             code: code(&mut errors, "code", &self.code),
-            password: new_password(&mut errors, "password", &self.password),
+            password: new_password(&mut errors, &self.email, &self.password),
         };
         errors.or(parsed)
     }

@@ -1,14 +1,10 @@
 //! `/signup` and `/signup/confirm`.
 
+use domain::email::Email;
+use domain::password::NewPassword;
 use serde::Deserialize;
 
 use super::{FormErrors, required};
-
-/// Shortest password that is accepted, in characters (NIST SP 800-63B asks for length, not for
-/// kinds of characters).
-pub const PASSWORD_CHARS_MIN: usize = 12;
-/// Longest one: bounds the work of hashing.
-pub const PASSWORD_CHARS_MAX: usize = 128;
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
@@ -28,8 +24,8 @@ impl SignUpForm {
     pub fn parse(&self) -> Result<SignUp, FormErrors> {
         let mut errors = FormErrors::default();
         let parsed = SignUp {
-            email: email(&mut errors, "email", &self.email),
-            password: new_password(&mut errors, "password", &self.password),
+            email: email(&mut errors, &self.email),
+            password: new_password(&mut errors, &self.email, &self.password),
             tenant_name: required(
                 &mut errors,
                 "tenant_name",
@@ -58,7 +54,7 @@ impl ConfirmSignUpForm {
     pub fn parse(&self) -> Result<ConfirmSignUp, FormErrors> {
         let mut errors = FormErrors::default();
         let parsed = ConfirmSignUp {
-            email: email(&mut errors, "email", &self.email),
+            email: email(&mut errors, &self.email),
             code: code(&mut errors, "code", &self.code),
         };
         errors.or(parsed)
@@ -76,36 +72,20 @@ impl EmailForm {
     /// The address.
     pub fn parse(&self) -> Result<String, FormErrors> {
         let mut errors = FormErrors::default();
-        let address = email(&mut errors, "email", &self.email);
+        let address = email(&mut errors, &self.email);
         errors.or(address)
     }
 }
 
-/// Only the shape is checked here: the mail that is sent decides whether the address is real.
-pub(crate) fn email(errors: &mut FormErrors, field: &str, raw: &str) -> String {
-    let address = raw.trim();
-    let has_shape = address.split_once('@').is_some_and(|(local, host)| {
-        !local.is_empty() && host.contains('.') && !host.contains('@') && !host.ends_with('.')
-    });
-    let is_plain = !address.chars().any(|c| c.is_whitespace() || c.is_control());
-    if !has_shape || !is_plain || address.len() > 254 {
-        errors.insert(field, "Enter an email address, such as ada@example.com.");
-    }
-    address.to_owned()
+pub(crate) fn email(errors: &mut FormErrors, raw: &str) -> String {
+    errors.check(Email::parse(raw));
+    raw.trim().to_owned()
 }
 
-pub(crate) fn new_password(errors: &mut FormErrors, field: &str, raw: &str) -> String {
-    let length = raw.chars().count();
-    if length < PASSWORD_CHARS_MIN {
-        errors.insert(
-            field,
-            format!("Use at least {PASSWORD_CHARS_MIN} characters."),
-        );
-    } else if length > PASSWORD_CHARS_MAX {
-        errors.insert(
-            field,
-            format!("Use at most {PASSWORD_CHARS_MAX} characters."),
-        );
+/// A password is checked against the address it is for, so that has to be right first.
+pub(crate) fn new_password(errors: &mut FormErrors, email: &str, raw: &str) -> String {
+    if let Ok(email) = Email::parse(email) {
+        errors.check(NewPassword::parse(raw, &email));
     }
     raw.to_owned()
 }
@@ -147,9 +127,12 @@ mod tests {
     #[test]
     fn every_wrong_field_has_its_own_message() {
         let errors = form("ada", "short", " ").parse().err().unwrap();
-        for field in ["email", "password", "tenant_name"] {
-            assert!(errors.get(field).is_some(), "{field}");
-        }
+        assert!(errors.get("email").is_some() && errors.get("tenant_name").is_some());
+        let errors = form("ada@example.com", "short", "Acme")
+            .parse()
+            .err()
+            .unwrap();
+        assert!(errors.get("password").is_some());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `/admin/upstreams/new` and `/admin/upstreams/{upstream}`.
 
+use domain::upstream::NewTarget;
 use serde::Deserialize;
 
 use super::{FormErrors, optional_number, required};
@@ -18,10 +19,8 @@ pub struct UpstreamForm {
 pub struct UpstreamFields {
     pub name: String,
     /// Address and weight.
-    pub targets: Vec<(String, u64)>,
+    pub targets: Vec<(String, u32)>,
 }
-
-pub const WEIGHT_MAX: u64 = 1000;
 
 impl UpstreamForm {
     pub fn parse(&self) -> Result<UpstreamFields, FormErrors> {
@@ -33,19 +32,14 @@ impl UpstreamForm {
             "Enter a name, such as orders-service.",
         );
         let mut targets = Vec::new();
-        for (url, weight) in self.rows() {
+        for (place, (url, weight)) in self.rows().enumerate() {
             if url.is_empty() {
                 continue;
             }
-            if !(url.starts_with("http://") || url.starts_with("https://")) {
-                errors.insert(
-                    "targets",
-                    format!("“{url}”: enter an address that starts with http:// or https://."),
-                );
-            }
             let weight = optional_number(&mut errors, "targets", weight).unwrap_or(1);
-            if weight > WEIGHT_MAX {
-                errors.insert("targets", format!("A weight is at most {WEIGHT_MAX}."));
+            let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+            if let Err(error) = NewTarget::parse(url, weight) {
+                errors.add(error.at(format!("targets.{place}")));
             }
             targets.push((url.to_owned(), weight));
         }
@@ -81,14 +75,14 @@ mod tests {
 
     #[test]
     fn blank_rows_are_left_out_and_weight_defaults_to_one() {
-        let parsed = form(&[("http://10.0.0.1:80", ""), ("", ""), ("https://b", "5")])
+        let parsed = form(&[("http://10.0.0.1:80", ""), ("", ""), ("https://b:443", "5")])
             .parse()
             .unwrap();
         assert_eq!(
             parsed.targets,
             [
                 ("http://10.0.0.1:80".to_owned(), 1),
-                ("https://b".to_owned(), 5)
+                ("https://b:443".to_owned(), 5)
             ]
         );
     }

@@ -251,6 +251,7 @@ impl ApiKeyPage {
             old_value_until: Some(samples::ahead(Duration::hours(20))),
             form: ApiKeyForm {
                 name: "billing-worker".to_owned(),
+                is_enabled: Some("on".to_owned()),
                 expires_at: "2027-02-10T14:03".to_owned(),
                 allowed_ips: "203.0.113.0/24\n2001:db8::/48".to_owned(),
                 ..ApiKeyForm::default()

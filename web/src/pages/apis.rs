@@ -121,7 +121,7 @@ impl ApiEditor {
                 hosts: "api.example.com".to_owned(),
                 base_path: "/orders".to_owned(),
                 audience: samples::HOSTILE.to_owned(),
-                cors_origins: "https://app.example.com".to_owned(),
+                cors_allow_origins: "https://app.example.com".to_owned(),
                 cors_max_age_seconds: "600".to_owned(),
                 cors_allow_credentials: Some("on".to_owned()),
                 ..ApiForm::default()
@@ -135,8 +135,8 @@ impl ApiEditor {
     pub fn sample_errors() -> Self {
         let form = ApiForm {
             hosts: samples::HOSTILE.to_owned(),
-            base_path: "orders".to_owned(),
-            cors_origins: "*".to_owned(),
+            base_path: "/a//b".to_owned(),
+            cors_allow_origins: "*".to_owned(),
             cors_allow_credentials: Some("on".to_owned()),
             ..ApiForm::default()
         };

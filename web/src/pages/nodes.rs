@@ -45,6 +45,7 @@ pub struct NodeRow {
 #[derive(Debug, Clone)]
 pub struct EnrollTokenRow {
     pub id: String,
+    pub name: String,
     pub labels: Vec<String>,
     /// `1 of 3`.
     pub uses_left: String,
@@ -166,6 +167,7 @@ impl Nodes {
             ],
             tokens: vec![EnrollTokenRow {
                 id: "enr_1".to_owned(),
+                name: samples::HOSTILE.to_owned(),
                 labels: vec!["zone=us-1".to_owned()],
                 uses_left: "1 of 3".to_owned(),
                 expires_at: samples::ahead(Duration::minutes(40)),

@@ -1,9 +1,9 @@
 //! A forgotten password.
 
 use askama::Template;
+use domain::password::CHARS_MIN;
 
 use crate::forms::FormErrors;
-use crate::forms::sign_up::PASSWORD_CHARS_MIN;
 use crate::layout::Shell;
 use crate::samples;
 

@@ -65,7 +65,7 @@ impl RouteEditor {
     #[must_use]
     pub fn sample_errors() -> Self {
         let form = RouteForm {
-            methods: vec!["GET".to_owned(), "BREW".to_owned()],
+            methods: vec!["GET".to_owned(), "TRACE".to_owned()],
             path: samples::HOSTILE.to_owned(),
             rate_limit: "1".to_owned(),
             connect_timeout_ms: "0".to_owned(),

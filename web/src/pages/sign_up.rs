@@ -1,9 +1,10 @@
 //! Sign-up and the code that confirms the address.
 
 use askama::Template;
+use domain::password::CHARS_MIN;
 
 use crate::forms::FormErrors;
-use crate::forms::sign_up::{PASSWORD_CHARS_MIN, SignUpForm};
+use crate::forms::sign_up::SignUpForm;
 use crate::layout::{Flash, Shell, Tone};
 use crate::samples;
 
@@ -42,7 +43,7 @@ impl SignUp {
     #[must_use]
     pub fn sample_errors() -> Self {
         let form = SignUpForm {
-            email: "ada@freight".to_owned(),
+            email: samples::PERSON.to_owned(),
             password: "short".to_owned(),
             tenant_name: samples::HOSTILE.to_owned(),
         };
