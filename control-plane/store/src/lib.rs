@@ -20,6 +20,7 @@ mod rows;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tx;
+pub mod witness;
 
 pub use db::{ConnectError, Db, OLDEST_SERVER, migrate};
 pub use error::{Error, Result};

@@ -11,6 +11,8 @@ pub enum Notice {
     /// Dirty marks were appended.
     Dirty,
     Published(Version),
+    /// Nodes were enrolled or revoked.
+    Nodes,
     /// The connection was lost and made again: anything may have happened.
     Reconnected,
 }
@@ -18,11 +20,11 @@ pub enum Notice {
 #[derive(Debug)]
 pub struct Listener(PgListener);
 
-/// Listens for dirty marks and for published revisions.
+/// Listens for dirty marks, published revisions and changes of nodes.
 pub async fn listen(db: &Db) -> Result<Listener> {
     let mut listener = PgListener::connect_with(db.pool()).await?;
     listener
-        .listen_all(["tollgate_dirty", "tollgate_published"])
+        .listen_all(["tollgate_dirty", "tollgate_published", "tollgate_nodes"])
         .await?;
     Ok(Listener(listener))
 }
@@ -37,6 +39,7 @@ impl Listener {
             "tollgate_published" => {
                 published(notice.payload()).map_or(Notice::Reconnected, Notice::Published)
             }
+            "tollgate_nodes" => Notice::Nodes,
             _ => Notice::Dirty,
         })
     }
