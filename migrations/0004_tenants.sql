@@ -108,6 +108,7 @@ create unique index personal_tokens_name on personal_tokens (user_id, lower(name
 
 create table idempotency_keys (
     principal text not null,
+    tenant_id uuid references tenants (id) on delete cascade,
     key text not null check (length(key) between 1 and 255),
     fingerprint bytea not null check (length(fingerprint) = 32),
     status integer,
@@ -117,7 +118,11 @@ create table idempotency_keys (
 );
 comment on table idempotency_keys is
     'Creations that must happen once; status is null while the first call runs.';
+comment on column idempotency_keys.tenant_id is 'Null: a creation on the platform.';
 create index idempotency_keys_created on idempotency_keys (created_at);
+create index idempotency_keys_tenant on idempotency_keys (tenant_id);
+select protect_tenant_table('idempotency_keys');
+grant select, insert, update on idempotency_keys to tollgate_tenant;
 
 grant select, insert, update, delete
-    on platform_members, email_codes, sessions, personal_tokens, idempotency_keys to tollgate_platform;
+    on platform_members, email_codes, sessions, personal_tokens to tollgate_platform;

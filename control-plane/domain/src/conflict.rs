@@ -32,8 +32,16 @@ pub enum Conflict {
     UnknownApi,
     #[error("There is no such plan.")]
     UnknownPlan,
+    #[error("This plan is retired and takes no new subscriptions.")]
+    PlanRetired,
     #[error("There is no such tenant.")]
     UnknownTenant,
+    #[error("The subscription is not waiting or active any more.")]
+    SubscriptionOver,
+    #[error("The API key is revoked.")]
+    KeyRevoked,
+    #[error("The tenant's last owner cannot go or step down.")]
+    LastOwner,
     #[error("Another plan of the tenant opens one of these APIs already.")]
     ApiOpenedTwice,
     #[error("The tenant already has a plan whose quota is counted in this group.")]
@@ -66,7 +74,11 @@ impl Conflict {
             Conflict::UnknownUpstream => "unknown_upstream",
             Conflict::UnknownApi => "unknown_api",
             Conflict::UnknownPlan => "unknown_plan",
+            Conflict::PlanRetired => "plan_retired",
             Conflict::UnknownTenant => "unknown_tenant",
+            Conflict::SubscriptionOver => "subscription_over",
+            Conflict::KeyRevoked => "key_revoked",
+            Conflict::LastOwner => "last_owner",
             Conflict::ApiOpenedTwice => "api_opened_twice",
             Conflict::QuotaGroupTaken => "quota_group_taken",
             Conflict::AlreadySubscribed => "already_subscribed",
@@ -89,9 +101,12 @@ impl Conflict {
             Conflict::RouteTaken => Some("path"),
             Conflict::UnknownUpstream => Some("upstream_id"),
             Conflict::UnknownApi => Some("api_ids"),
-            Conflict::UnknownPlan => Some("plan_id"),
+            Conflict::UnknownPlan | Conflict::PlanRetired => Some("plan_id"),
             Conflict::UpstreamInUse
             | Conflict::UnknownTenant
+            | Conflict::SubscriptionOver
+            | Conflict::KeyRevoked
+            | Conflict::LastOwner
             | Conflict::ApiOpenedTwice
             | Conflict::QuotaGroupTaken
             | Conflict::AlreadySubscribed

@@ -6,21 +6,36 @@
 //! marks what it touched in the same transaction. No decisions are made here.
 //! Read `tx.rs` and `dirty.rs` first.
 
+pub mod api_keys;
+pub mod apis;
+pub mod audit;
 pub mod chunks;
 pub mod compile;
 mod db;
 pub mod deployment;
 pub mod dirty;
+mod edition;
 mod error;
+pub mod idempotency;
 pub mod listen;
 pub mod manifests;
+pub mod members;
+pub mod nodes;
+pub mod outbox;
+pub mod personal_tokens;
+pub mod plans;
 pub mod publisher;
 mod roles;
+pub mod routes;
 mod rows;
+pub mod sessions;
+pub mod subscriptions;
+pub mod tenants;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tx;
-pub mod witness;
+pub mod upstreams;
+pub mod users;
 
 pub use db::{ConnectError, Db, OLDEST_SERVER, migrate};
 pub use error::{Error, Result};
