@@ -1,1 +1,157 @@
-//! server
+//! The control plane's edge: configuration, HTTP, OAuth, signing, background tasks.
+//!
+//! Invariants: no SQL text and no HTML text here; a handler parses, calls one action and presents;
+//! the clock is read in `clock.rs` and randomness comes from `random.rs`; nothing outlives
+//! [`ControlPlane::serve`].
+//! Entry: [`ControlPlane::start`]. Read `app.rs` and `publish/mod.rs` first.
+
+mod action;
+mod app;
+mod authority;
+mod clock;
+mod config;
+mod genesis;
+mod health;
+mod keyring;
+mod nodes;
+mod problem;
+mod publish;
+mod published;
+mod random;
+mod secret_box;
+mod serve;
+mod signals;
+pub mod telemetry;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use store::Db;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+pub use crate::app::App;
+pub use crate::clock::Now;
+pub use crate::config::{Config, ConfigError, TlsFiles};
+pub use crate::secret_box::{InvalidSecretKey, SecretKey};
+pub use crate::signals::cancel_on_signal;
+
+use crate::publish::follower::Follower;
+use crate::secret_box::SecretBox;
+use crate::telemetry::Metrics;
+
+const DATABASE_CONNECTIONS: u32 = 20;
+
+/// A control plane with its database migrated and its sockets bound, ready to serve.
+pub struct ControlPlane {
+    app: App,
+    follower: Follower,
+    listeners: Vec<TcpListener>,
+    tls: Option<TlsAcceptor>,
+    shutdown: CancellationToken,
+}
+
+/// Starts and serves until `shutdown`.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    ControlPlane::start(config).await?.serve(shutdown).await
+}
+
+impl ControlPlane {
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let tls = config.tls.as_ref().map(serve::tls_acceptor).transpose()?;
+        let listeners = config
+            .listen
+            .iter()
+            .map(|address| serve::bind(*address))
+            .collect::<anyhow::Result<_>>()?;
+        let db = Db::open(&config.database_url, DATABASE_CONNECTIONS).await?;
+        let secrets = SecretBox::new(&config.secret_key);
+        genesis::ensure(&db, &secrets)
+            .await
+            .context("cannot prepare the deployment's keys")?;
+        let metrics = Metrics::new();
+        let (follower, current) = Follower::new(db.clone(), secrets.clone(), metrics.clone());
+        let shutdown = CancellationToken::new();
+        let app = App::new(app::Inner {
+            db,
+            secrets,
+            metrics,
+            public_url: config.public_url,
+            is_local_stack: config.is_local_stack,
+            current,
+            refresh: Notify::new(),
+            directory: Default::default(),
+            replays: Default::default(),
+            observations: Default::default(),
+            shutdown: shutdown.clone(),
+        });
+        Ok(Self {
+            app,
+            follower,
+            listeners,
+            tls,
+            shutdown,
+        })
+    }
+
+    /// What actions of the embedding program work on.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Serves until `shutdown`, then lets requests end and stops every task.
+    pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let Self {
+            app,
+            follower,
+            listeners,
+            tls,
+            shutdown: own,
+        } = self;
+        let mut tasks = JoinSet::new();
+        let wake = Arc::new(Notify::new());
+        tasks.spawn(publish_task(app.clone(), wake.clone(), own.clone()));
+        tasks.spawn(listen_task(app.clone(), wake, own.clone()));
+        tasks.spawn(publish::tasks::follow(app.clone(), follower, own.clone()));
+        tasks.spawn(nodes::observations::write_down(app.clone(), own.clone()));
+        for listener in listeners {
+            let (tls, router) = (tls.clone(), router(&app));
+            tasks.spawn(serve::serve(listener, tls, router, own.clone()));
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            ended = tasks.join_next() => {
+                own.cancel();
+                anyhow::bail!("a task of the control plane ended: {ended:?}");
+            }
+        }
+        own.cancel();
+        while tasks.join_next().await.is_some() {}
+        app.db.close().await;
+        Ok(())
+    }
+}
+
+async fn publish_task(app: App, wake: Arc<Notify>, shutdown: CancellationToken) {
+    publish::tasks::publish(app, &wake, shutdown).await;
+}
+
+async fn listen_task(app: App, wake: Arc<Notify>, shutdown: CancellationToken) {
+    publish::tasks::listen(app, &wake, shutdown).await;
+}
+
+fn router(app: &App) -> Router {
+    let observe = axum::middleware::from_fn_with_state(
+        app.metrics.clone() as Arc<Metrics>,
+        telemetry::observe,
+    );
+    Router::new()
+        .merge(nodes::router())
+        .merge(health::router())
+        .layer(observe)
+        .with_state(app.clone())
+}

@@ -17,6 +17,7 @@ pub mod dirty;
 mod edition;
 mod error;
 pub mod idempotency;
+pub mod leases;
 pub mod listen;
 pub mod manifests;
 pub mod members;
@@ -36,6 +37,7 @@ pub mod testing;
 mod tx;
 pub mod upstreams;
 pub mod users;
+pub mod witness;
 
 pub use db::{ConnectError, Db, OLDEST_SERVER, migrate};
 pub use error::{Error, Result};

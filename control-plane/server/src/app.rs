@@ -1,0 +1,50 @@
+//! What every handler and background task of one control plane shares.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use store::Db;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::nodes::directory::NodeDirectory;
+use crate::nodes::observations::Observations;
+use crate::nodes::replays::Replays;
+use crate::publish::follower::Current;
+use crate::secret_box::SecretBox;
+use crate::telemetry::Metrics;
+
+/// Cheap to clone; the state of every router.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+pub struct Inner {
+    pub db: Db,
+    pub secrets: SecretBox,
+    pub metrics: Arc<Metrics>,
+    pub public_url: String,
+    pub is_local_stack: bool,
+    /// The revision that nodes are served.
+    pub current: Current,
+    /// Asks the follower to look at the database now.
+    pub refresh: Notify,
+    pub directory: NodeDirectory,
+    pub replays: Replays,
+    pub observations: Observations,
+    /// Ends long polls when the process stops.
+    pub shutdown: CancellationToken,
+}
+
+impl App {
+    pub fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+}
+
+impl Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}

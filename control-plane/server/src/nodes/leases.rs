@@ -1,0 +1,50 @@
+//! `POST /node/v1/leases`: draws units of quotas, batched.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::post;
+use http::StatusCode;
+use snapshot::lease::{ITEMS_MAX, LeaseRequest, LeaseResponse, PATH};
+use store::leases::DrawError;
+
+use super::call::{NodeCall, malformed};
+use super::protobuf;
+use crate::app::App;
+use crate::problem::Problem;
+
+pub fn router() -> Router<App> {
+    Router::new().route(PATH, post(draw))
+}
+
+async fn draw(State(app): State<App>, call: NodeCall) -> Result<Response, Problem> {
+    let request: LeaseRequest = call.read("lease request")?;
+    if request.items.len() > ITEMS_MAX {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "too_many_items",
+            format!("ask for at most {ITEMS_MAX} leases at a time"),
+        ));
+    }
+    let wanted: u64 = request.items.iter().map(|item| item.granted_total).sum();
+    let leases = store::leases::draw(&app.db, call.node, &request)
+        .await
+        .map_err(refused)?;
+    let granted: u64 = leases.iter().map(|lease| lease.granted_total).sum();
+    app.metrics
+        .leases_granted
+        .inc_by(granted.saturating_sub(wanted));
+    Ok(protobuf(&LeaseResponse { leases }))
+}
+
+fn refused(cause: DrawError) -> Problem {
+    match cause {
+        DrawError::Fenced => Problem::new(
+            StatusCode::CONFLICT,
+            "incarnation_fenced",
+            "a newer process of this node has taken over",
+        ),
+        DrawError::Malformed(cause) => malformed(&cause),
+        DrawError::Store(cause) => Problem::internal(&cause),
+    }
+}

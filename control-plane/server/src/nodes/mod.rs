@@ -1,0 +1,36 @@
+//! The endpoints that gateway nodes call, `/node/v1/…`.
+
+pub mod call;
+pub mod chunks;
+pub mod data_keys;
+pub mod directory;
+pub mod enroll;
+pub mod incarnations;
+pub mod observations;
+pub mod replays;
+pub mod snapshot;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use http::header;
+use prost::Message;
+
+use crate::app::App;
+
+pub fn router() -> Router<App> {
+    Router::new()
+        .merge(enroll::router())
+        .merge(snapshot::router())
+        .merge(chunks::router())
+        .merge(data_keys::router())
+        .merge(incarnations::router())
+}
+
+/// An answer that is a protobuf message.
+fn protobuf<M: Message>(message: &M) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-protobuf"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, message.encode_to_vec()).into_response()
+}

@@ -1,0 +1,4 @@
+//! Behaviour seen through sockets and a real browser, and the rules of the repository.
+#![allow(clippy::unwrap_used)]
+
+mod repository_rules;
