@@ -95,14 +95,17 @@ impl Meter {
         *self.held.borrow_mut().refusals.entry(code).or_default() += 1;
     }
 
-    /// Hands over what was counted; keeps it for the next time where it cannot.
-    pub(crate) fn drain(&self) {
+    /// Hands over what was counted; keeps it for the next time, and says false, where it cannot.
+    pub(crate) fn drain(&self) -> bool {
         let usage = self.held.take();
         if usage.counts.is_empty() && usage.latencies.is_empty() && usage.statuses.is_empty() {
-            return;
+            return true;
         }
-        if let Err(usage) = self.shared.report(usage) {
+        let kept = self.shared.report(usage).err();
+        let is_done = kept.is_none();
+        if let Some(usage) = kept {
             *self.held.borrow_mut() = usage;
         }
+        is_done
     }
 }

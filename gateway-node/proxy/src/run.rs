@@ -33,7 +33,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let config = Arc::new(config);
     let (shared, inbox) = Shared::new();
     let log = log::Writer::start(&config.access_log).map_err(RunError::AccessLog)?;
-    let cores = data::Cores::start(&config, &shared, log.queue())?;
+    let cores = data::Cores::start(&config, &shared, &log.queue())?;
 
     let control_shutdown = CancellationToken::new();
     let mut control = spawn_control(&config, &shared, inbox, control_shutdown.clone())?;

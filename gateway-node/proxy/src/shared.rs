@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
-use policy::{Fact, Now, QuotaSlot, Registry, Snapshot};
+use policy::{Fact, Failures, Now, QuotaSlot, Registry, Snapshot};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::meter::CoreUsage;
@@ -23,7 +23,9 @@ pub struct Shared {
     /// The snapshot in force; none until the first one is verified.
     pub snapshot: ArcSwapOption<Snapshot>,
     /// Counters that outlive snapshots.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
+    /// Failed authentications per address, over all cores.
+    pub failures: Failures,
     /// Set when the node begins to stop: it is not ready any more.
     pub is_draining: AtomicBool,
     pub gauges: Gauges,
@@ -73,7 +75,8 @@ impl Shared {
         let shared = Arc::new(Self {
             clock: Clock::start(),
             snapshot: ArcSwapOption::empty(),
-            registry: Registry::default(),
+            registry: Arc::default(),
+            failures: Failures::default(),
             is_draining: AtomicBool::new(false),
             gauges: Gauges::default(),
             confirmed_mono_ms: AtomicI64::new(0),

@@ -1,0 +1,258 @@
+//! The sockets as hyper sees them, with an eye on what passes: whether bytes move, and what the
+//! last bytes were.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// As many of the last bytes are kept as a request's head may have at most, and what came with it.
+const TAIL_BYTES_MAX: usize = super::connection::READ_BUFFER_BYTES;
+/// Capacity that a resting connection keeps for it.
+const TAIL_BYTES_KEPT: usize = 4 << 10;
+
+/// What passed over a client's socket, for the connection's task and its requests.
+#[derive(Default)]
+pub(super) struct Traffic {
+    /// Grows with every read and write that moved bytes.
+    pub(super) moves: Cell<u64>,
+    /// Bytes came in since this was last cleared.
+    pub(super) has_input: Cell<bool>,
+    pub(super) has_ended: Cell<bool>,
+    tail: RefCell<Tail>,
+}
+
+#[derive(Default)]
+struct Tail {
+    bytes: Vec<u8>,
+    /// Where the last read begins in `bytes`.
+    last_read: usize,
+}
+
+impl Traffic {
+    /// Called when a head was parsed: what was read before the last read is of no more use.
+    pub(super) fn head_was_parsed(&self) {
+        self.has_input.set(false);
+        let tail = &mut *self.tail.borrow_mut();
+        if tail.last_read > 0 {
+            tail.bytes.drain(..tail.last_read);
+            tail.last_read = 0;
+            tail.bytes.shrink_to(TAIL_BYTES_KEPT);
+        }
+    }
+
+    /// Whether a head with this request line, among the last bytes, has the header `name`.
+    ///
+    /// hyper drops a Content-Length that stands beside a Transfer-Encoding without telling. Bytes
+    /// of a body that look like a head are taken for one, and a head that is not found counts as
+    /// having it: that refuses too much, never too little.
+    pub(super) fn head_has(&self, request_line: &[u8], name: &[u8]) -> bool {
+        let tail = self.tail.borrow();
+        let mut rest = tail.bytes.as_slice();
+        let mut is_found = false;
+        while let Some(start) = find(rest, request_line) {
+            rest = &rest[start + request_line.len()..];
+            is_found = true;
+            let names = rest
+                .split(|byte| *byte == b'\n')
+                .skip(1)
+                .take_while(|line| !line.is_empty() && *line != b"\r")
+                .filter_map(|line| line.split(|byte| *byte == b':').next());
+            for found in names {
+                if found.trim_ascii().eq_ignore_ascii_case(name) {
+                    return true;
+                }
+            }
+        }
+        !is_found
+    }
+
+    fn read(&self, bytes: &[u8]) {
+        self.moves.set(self.moves.get().wrapping_add(1));
+        self.has_input.set(true);
+        let tail = &mut *self.tail.borrow_mut();
+        if tail.bytes.len() + bytes.len() > TAIL_BYTES_MAX {
+            let surplus = tail.bytes.len() + bytes.len() - TAIL_BYTES_MAX;
+            let drained = surplus.min(tail.bytes.len());
+            tail.bytes.drain(..drained);
+        }
+        tail.last_read = tail.bytes.len();
+        let kept = &bytes[bytes.len().saturating_sub(TAIL_BYTES_MAX)..];
+        tail.bytes.extend_from_slice(kept);
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    TlsUpstream(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+/// A client's socket.
+pub(super) struct ClientIo {
+    pub(super) stream: Stream,
+    pub(super) traffic: Rc<Traffic>,
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if let Poll::Ready(Ok(())) = &result {
+            let read = &buffer.filled()[before..];
+            if read.is_empty() {
+                self.traffic.has_ended.set(true);
+            } else {
+                self.traffic.read(read);
+            }
+        }
+        result
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl ClientIo {
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        if matches!(result, Poll::Ready(Ok(1..))) {
+            let moves = &self.traffic.moves;
+            moves.set(moves.get().wrapping_add(1));
+        }
+    }
+}
+
+macro_rules! each_stream {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match $self.get_mut() {
+            Stream::Plain($stream) => $call,
+            Stream::Tls($stream) => $call,
+            Stream::TlsUpstream($stream) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each_stream!(self, stream => Pin::new(stream).poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each_stream!(self, stream => Pin::new(stream).poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each_stream!(self, stream => Pin::new(stream).poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+            Stream::TlsUpstream(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each_stream!(self, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each_stream!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &[u8] = b"POST /a HTTP/1.1";
+
+    #[track_caller]
+    fn check(reads: &[&str], expected: bool) {
+        let traffic = Traffic::default();
+        for read in reads {
+            traffic.read(read.as_bytes());
+        }
+        assert_eq!(traffic.head_has(LINE, b"content-length"), expected);
+    }
+
+    #[test]
+    fn a_header_is_found_in_the_head_it_stands_in_only() {
+        check(&["POST /a HTTP/1.1\r\nTE: x\r\n\r\n"], false);
+        check(&["POST /a HTTP/1.1\r\ncontent-LENGTH: 3\r\n\r\n"], true);
+        check(&["POST /a HTTP/1.1\r\nA: b\r\ncont", "ent-length:3\r\n\r\n"], true);
+        check(&["POST /a HTTP/1.1\r\n\r\ncontent-length: 3\r\n\r\n"], false);
+        check(&["PUT /b HTTP/1.1\r\ncontent-length: 0\r\n\r\nPOST /a HTTP/1.1\r\n\r\n"], false);
+    }
+
+    #[test]
+    fn the_tail_is_bounded_and_forgets_what_was_parsed() {
+        let traffic = Traffic::default();
+        traffic.read(b"POST /a HTTP/1.1\r\ncontent-length: 3\r\n\r\n");
+        traffic.read(&vec![b'x'; TAIL_BYTES_MAX + 7]);
+        assert_eq!(traffic.tail.borrow().bytes.len(), TAIL_BYTES_MAX);
+        traffic.read(b"yz");
+        traffic.head_was_parsed();
+        assert_eq!(traffic.tail.borrow().bytes, b"yz");
+    }
+}

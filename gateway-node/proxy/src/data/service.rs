@@ -1,0 +1,161 @@
+//! A request's way through the node: strict reading, one decision, forwarding or an answer.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use http::header::{self, HeaderMap};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use policy::{Decision, Question};
+
+use super::address;
+use super::answer;
+use super::body::AnswerBody;
+use super::connection::Client;
+use super::core::Core;
+use super::exchange::{Exchange, Head, Subject};
+use super::forward;
+use super::identity;
+use super::refusal::EdgeRefusal;
+use super::strict;
+
+pub(super) async fn answer(
+    core: Rc<Core>,
+    client: Rc<Client>,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Infallible> {
+    let now = core.clock.now();
+    let (mut parts, incoming) = request.into_parts();
+    let strictly = strict::check(&core, &client, &parts);
+    client.begin(core.config.timeouts.idle, now.mono_ns);
+    let head = Head {
+        request_id: identity::request_id(&client, &parts.headers, &core.random, now.unix_ms),
+        method: std::mem::replace(&mut parts.method, Method::GET),
+        uri: std::mem::take(&mut parts.uri),
+        origin: parts.headers.get(header::ORIGIN).cloned(),
+    };
+    let mut exchange = Exchange::begin(core.clone(), client, head, now);
+    let decision = match strictly.and_then(|()| decide(&core, &mut exchange, &parts)) {
+        Ok(decision) => decision,
+        Err(refusal) => return Ok(answer::edge_refusal(refusal, exchange)),
+    };
+    let permit = match settle_questions(&core, decision).await {
+        Decision::Forward(permit) => permit,
+        Decision::Answer(local) => return Ok(answer::local(local, exchange)),
+        Decision::Refuse(refused) => {
+            return Ok(answer::refusal(&refused, exchange));
+        }
+        // Each answer to a question is final.
+        Decision::Ask(..) => return Ok(answer::edge_refusal(EdgeRefusal::NotReady, exchange)),
+    };
+    if incoming.size_hint().lower() > forward::body_bytes_max(&core, &permit) {
+        // Not admitted: dropping the permit gives back what it took.
+        exchange.subject = Subject::of(&permit);
+        return Ok(answer::edge_refusal(EdgeRefusal::BodyTooLarge, exchange));
+    }
+    exchange.admit(permit);
+    Ok(forward::forward(&core, exchange, parts.headers, incoming).await)
+}
+
+/// Asks `policy`. Notes on the way what the exchange is logged and forwarded with.
+fn decide(
+    core: &Core,
+    exchange: &mut Exchange,
+    parts: &Parts,
+) -> Result<Decision, EdgeRefusal> {
+    let Exchange {
+        client,
+        begun,
+        client_ip,
+        method,
+        uri,
+        normal_path,
+        host: noted_host,
+        ..
+    } = exchange;
+    let authority = address::authority(parts.version, &parts.headers, uri)?;
+    let host = address::host_of(authority)?;
+    *noted_host = host_value(authority, &parts.headers);
+    if client.is_trusted_proxy {
+        *client_ip = address::client_ip(core, client.peer, &parts.headers);
+    }
+    let path = policy::path::normalise(uri.path()).map_err(|_| EdgeRefusal::BadPath)?;
+    let snapshot = core.snapshot().ok_or(EdgeRefusal::NotReady)?;
+    let view = View {
+        method,
+        host: &host,
+        path: &path,
+        headers: &parts.headers,
+        client_ip: *client_ip,
+    };
+    let stale_ms = core.shared.stale_ms(*begun);
+    let failures = &core.shared.failures;
+    let decision = policy::decide(&snapshot, failures, &view, stale_ms, *begun);
+    if let Cow::Owned(path) = path {
+        *normal_path = Some(path);
+    }
+    Ok(decision)
+}
+
+/// `Host` as a value, without a copy where the client sent it as such.
+fn host_value(authority: &str, headers: &HeaderMap) -> Option<HeaderValue> {
+    match headers.get(header::HOST) {
+        Some(value) if value == authority => Some(value.clone()),
+        _ => HeaderValue::from_str(authority).ok(),
+    }
+}
+
+/// Finds out what the decision depends on, until it depends on nothing.
+async fn settle_questions(core: &Core, mut decision: Decision) -> Decision {
+    // One question per source of facts is asked at most.
+    for _ in 0..2 {
+        let (question, pending) = match decision {
+            Decision::Ask(question, pending) => (question, pending),
+            settled => return settled,
+        };
+        let fact = match question {
+            Question::Lease { slot, wait } => core.shared.ask_for_lease(slot, wait).await,
+        };
+        decision = policy::resume(pending, fact, core.clock.now());
+    }
+    decision
+}
+
+/// A request as `policy` sees it.
+struct View<'a> {
+    method: &'a Method,
+    host: &'a str,
+    path: &'a str,
+    headers: &'a HeaderMap,
+    client_ip: IpAddr,
+}
+
+impl policy::Request for View<'_> {
+    fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    fn host(&self) -> &str {
+        self.host
+    }
+
+    fn path(&self) -> &str {
+        self.path
+    }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn header_count(&self, name: &str) -> usize {
+        self.headers.get_all(name).iter().count()
+    }
+
+    fn client_ip(&self) -> IpAddr {
+        self.client_ip
+    }
+}

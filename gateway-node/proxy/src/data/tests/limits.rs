@@ -1,0 +1,138 @@
+//! Bounds on what clients can make a node hold, and how long they can hold it.
+
+use std::time::Duration;
+
+use super::support::*;
+use crate::config::Config;
+
+async fn node(change: impl FnOnce(&mut Config)) -> (Node, Origin) {
+    let origin = Origin::echo().await;
+    let mut config = config();
+    change(&mut config);
+    (Node::start_with(&Fixture::new(&[origin.addr]), config), origin)
+}
+
+#[tokio::test]
+async fn targets_and_headers_above_their_bounds_are_refused() {
+    let (node, origin) = node(|config| {
+        config.limits.uri_bytes_max = 100;
+        config.limits.header_count_max = 5;
+        config.limits.header_bytes_max = 1000;
+    })
+    .await;
+    let long = format!("/api/open/{}", "a".repeat(91));
+    let many = "A: b\r\n".repeat(5);
+    let large = format!("A: {}\r\n", "b".repeat(1000));
+    for (request, status, code) in [
+        (get(&long, ""), 414, "uri_too_long"),
+        (get("/api/open/a", &many), 431, "headers_too_large"),
+        (get("/api/open/a", &large), 431, "headers_too_large"),
+    ] {
+        let answer = node.ask(&request).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code));
+    }
+    assert_eq!(node.ask(get(&long[..long.len() - 1], "")).await.status, 200);
+    assert_eq!(node.ask(get("/api/open/a", &many[6..])).await.status, 200);
+    assert_eq!(origin.count(), 2);
+    let endless = format!("GET / HTTP/1.1\r\nA: {}", "b".repeat(200_000));
+    let mut client = node.connect().await;
+    client.send(endless).await;
+    assert_eq!(client.answer().await.status, 431);
+}
+
+#[tokio::test]
+async fn a_body_above_its_bound_is_refused_before_or_while_it_comes() {
+    let origin = Origin::echo().await;
+    let mut fixture = Fixture::new(&[origin.addr]);
+    fixture.route(0).body_bytes_max = Some(10);
+    let node = Node::start(&fixture);
+    let post = "POST /api/open/a HTTP/1.1\r\nHost: a\r\n";
+    let mut client = node.connect().await;
+    // The body is not even sent.
+    client.send(format!("{post}Content-Length: 11\r\n\r\n")).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
+    let chunks = "6\r\nabcdef\r\n5\r\nghijk\r\n0\r\n\r\n";
+    let answer = node.ask(format!("{post}Transfer-Encoding: chunked\r\n\r\n{chunks}")).await;
+    assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
+    let answer = node.ask(format!("{post}Content-Length: 10\r\n\r\nabcdefghij")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(origin.last().body, b"abcdefghij");
+}
+
+#[tokio::test]
+async fn a_head_that_trickles_is_cut_off() {
+    let (node, _origin) = node(|config| config.timeouts.header_read = Duration::from_millis(200)).await;
+    let mut client = node.connect().await;
+    client.send("GET /api/open/a HTTP/1.1\r\nHost: a\r\n").await;
+    assert_eq!(client.answer().await.status, 408);
+    assert!(client.rest().await.is_empty());
+    let mut silent = node.connect().await;
+    assert!(silent.rest().await.is_empty(), "closed without a word");
+    // The second head of a connection is watched as the first.
+    let mut client = node.connect().await;
+    client.send(get("/api/open/a", "")).await;
+    assert_eq!(client.answer().await.status, 200);
+    client.send("GET /api/op").await;
+    assert_eq!(client.answer().await.status, 408);
+}
+
+#[tokio::test]
+async fn a_connection_that_rests_too_long_is_closed() {
+    let (node, _origin) = node(|config| config.timeouts.keep_alive = Duration::from_millis(200)).await;
+    let mut client = node.connect().await;
+    for _ in 0..2 {
+        client.send(get("/api/open/a", "")).await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    assert!(client.rest().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_stops_coming_is_a_timeout_of_the_client() {
+    let (node, origin) = node(|config| config.timeouts.idle = Duration::from_millis(200)).await;
+    let mut client = node.connect().await;
+    client
+        .send("POST /api/open/a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+        .await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.code().as_str()), (408, "request_timeout"));
+    assert_eq!(origin.count(), 0);
+}
+
+#[tokio::test]
+async fn connections_above_the_bound_of_an_address_are_turned_away() {
+    let (node, _origin) = node(|config| config.limits.connections_per_address_max = 2).await;
+    let mut first = node.connect().await;
+    let mut second = node.connect().await;
+    for client in [&mut first, &mut second] {
+        client.send(get("/api/open/a", "")).await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    let mut third = node.connect().await;
+    assert!(third.rest().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_rate_is_refused_with_everything_a_client_needs_to_know() {
+    let origin = Origin::echo().await;
+    let node = Node::start(&Fixture::new(&[origin.addr]).with_rate(500, 1));
+    let request = get("/api/keyed/a", &format!("x-api-key: {}\r\n", api_key()));
+    let first = node.ask(&request).await;
+    assert_eq!(first.status, 200);
+    assert!(first.header("ratelimit-policy").is_some_and(|policy| policy.contains("\"rate\";q=1;w=2")));
+    let second = node.ask(&request).await;
+    assert_eq!((second.status, second.code().as_str()), (429, "rate_exceeded"));
+    assert_eq!(second.header("retry-after"), Some("2"));
+    assert!(second.header("ratelimit").is_some());
+    assert_eq!(origin.count(), 1);
+}
+
+#[tokio::test]
+async fn without_a_snapshot_nothing_is_served() {
+    let (shared, inbox) = crate::shared::Shared::new();
+    let node = Node::start_bare(shared, inbox, config());
+    let answer = node.ask(get("/", "")).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "not_ready"));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+}
