@@ -10,6 +10,8 @@ pub enum Reach {
     Tenant,
     /// Over all tenants.
     Platform,
+    /// On the person's own account, whatever their roles.
+    Own,
 }
 
 /// Whether an action changes anything.
@@ -24,6 +26,8 @@ pub enum Effect {
 pub enum Authority {
     Member(Role),
     Platform(PlatformRole),
+    /// A signed-in person as themselves, outside any tenant.
+    Person,
 }
 
 /// A row of the table.
@@ -119,7 +123,13 @@ actions! {
     ListSnapshots = "snapshots.list", Platform, Read, NOBODY;
     ListAllEvents = "all_audit_events.list", Platform, Read, NOBODY;
     ListOutbox = "outbox.list", Platform, Read, NOBODY;
+    CreateUser = "users.create", Platform, Write, NOBODY;
     UnlockUser = "users.unlock", Platform, Write, NOBODY;
+
+    ChangePassword = "users.change_password", Own, Write, NOBODY;
+    ListPersonalTokens = "personal_tokens.list", Own, Read, NOBODY;
+    CreatePersonalToken = "personal_tokens.create", Own, Write, NOBODY;
+    RevokePersonalToken = "personal_tokens.revoke", Own, Write, NOBODY;
 }
 
 impl Action {
@@ -151,6 +161,7 @@ pub fn may(authority: Authority, action: Action) -> bool {
         Authority::Platform(PlatformRole::Operator) => true,
         Authority::Platform(PlatformRole::Auditor) => rule.effect == Effect::Read,
         Authority::Member(role) => rule.reach == Reach::Tenant && rule.members.contains(&role),
+        Authority::Person => rule.reach == Reach::Own,
     }
 }
 
@@ -178,6 +189,17 @@ mod tests {
                 }
             }
             assert!(!may(Authority::Member(Role::User), *action), "{action:?}");
+        }
+    }
+
+    #[test]
+    fn a_person_without_a_role_acts_on_the_own_account_only() {
+        for action in Action::ALL {
+            assert_eq!(
+                may(Authority::Person, *action),
+                action.reach() == Reach::Own,
+                "{action:?}"
+            );
         }
     }
 
