@@ -1,0 +1,350 @@
+//! What the lease task knows of a slot: totals, and the units that no core can reach yet.
+
+use snapshot::lease::{Lease, Outcome};
+
+use super::demand::Demand;
+use super::lane::Lane;
+use super::{Applied, Held, LaneMark, Mark, SECOND_NS};
+
+/// Two answers about one boundary of periods differ by a round trip at most.
+const BOUNDARY_NS: u64 = 60 * SECOND_NS;
+const RETRY_NS: u64 = SECOND_NS;
+/// Doublings of the wait after answers that nothing is left: 32 seconds at most.
+const RETRY_DOUBLINGS_MAX: u32 = 5;
+
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    pub(super) periods: [Option<Period>; 2],
+    pub(super) demand: Demand,
+    /// In periods that are over.
+    spent_before: u64,
+    /// Periods up to this one were left: answers about them change nothing.
+    left_until_ms: Option<i64>,
+    pub(super) misses: u64,
+    /// Those that were told no, or for which units were set aside.
+    pub(super) misses_served: u64,
+    pub(super) asked_at_ns: Option<u64>,
+    pub(super) drew_at_ns: u64,
+    /// Units of the last draw, which doubles when it did not last.
+    pub(super) drew: u64,
+    exhausted_times: u32,
+    /// Grows when what was set aside is taken back.
+    epoch: u64,
+    pub(super) is_dirty: bool,
+}
+
+/// Units of one period. What the store granted is spent, in a lane, or in exactly one place here.
+#[derive(Debug, Default)]
+pub(super) struct Period {
+    pub(super) start_ms: i64,
+    /// Totals of this incarnation, as the store keeps them.
+    pub(super) granted: u64,
+    pub(super) returned: u64,
+    pub(super) returned_acknowledged: u64,
+    /// Taken over from an earlier process.
+    restored: u64,
+    /// In the balance file, or soon.
+    pub(super) held: u64,
+    /// Not in the file any more once it is written, and spendable then.
+    pub(super) aside: u64,
+    /// Not in the file any more once it is written, and told to the store then.
+    pub(super) returning: u64,
+    pub(super) limit: u64,
+    /// What the store had left; `None`: it has not said.
+    pub(super) available: Option<u64>,
+    told_at_ns: u64,
+    pub(super) added_at_ns: u64,
+}
+
+impl Period {
+    /// What this node may still spend.
+    pub(super) fn own(&self, lane: &Lane) -> u64 {
+        self.held
+            .saturating_add(self.aside)
+            .saturating_add(lane.balance())
+    }
+
+    fn spent(&self, lane: &Lane) -> u64 {
+        self.granted
+            .saturating_add(self.restored)
+            .saturating_sub(self.returned)
+            .saturating_sub(self.returning)
+            .saturating_sub(self.own(lane))
+    }
+
+    pub(super) fn show(&self, lane: &Lane) {
+        let beyond = self
+            .available
+            .unwrap_or(0)
+            .saturating_add(self.held)
+            .saturating_add(self.aside);
+        lane.set_known(self.limit, beyond);
+    }
+}
+
+impl Books {
+    pub(super) fn observe(&mut self, lanes: &[Lane; 2], misses: u64, now_ns: u64) {
+        self.misses = misses;
+        let spent: u64 = self
+            .live(lanes)
+            .map(|(period, lane)| period.spent(lane))
+            .sum();
+        self.demand
+            .observe(self.spent_before.saturating_add(spent), now_ns);
+    }
+
+    pub(super) fn live<'b>(
+        &'b self,
+        lanes: &'b [Lane; 2],
+    ) -> impl Iterator<Item = (&'b Period, &'b Lane)> {
+        let both = self.periods.iter().zip(lanes);
+        both.filter_map(|(period, lane)| Some((period.as_ref()?, lane)))
+    }
+
+    pub(super) fn live_mut<'b>(
+        &'b mut self,
+        lanes: &'b [Lane; 2],
+    ) -> impl Iterator<Item = (&'b mut Period, &'b Lane)> {
+        let both = self.periods.iter_mut().zip(lanes);
+        both.filter_map(|(period, lane)| Some((period.as_mut()?, lane)))
+    }
+
+    pub(super) fn restore(&mut self, lanes: &[Lane; 2], held: Held) {
+        let span = (held.starts_at_ns, held.ends_at_ns);
+        let Some(index) = self.open(lanes, held.period_start_ms, span, held.starts_at_ns) else {
+            return;
+        };
+        if let Some(period) = &mut self.periods[index] {
+            period.held = period.held.saturating_add(held.units);
+            period.restored = period.restored.saturating_add(held.units);
+            period.limit = held.limit;
+            period.show(&lanes[index]);
+        }
+    }
+
+    /// Also says from when on to ask again, if that changes.
+    pub(super) fn apply(
+        &mut self,
+        lanes: &[Lane; 2],
+        lease: &Lease,
+        asked_at_ns: u64,
+    ) -> (Applied, Option<u64>) {
+        self.asked_at_ns = None;
+        let found = self.find(lease.period_start_ms);
+        match lease.outcome() {
+            Outcome::NoQuota => {
+                self.misses_served = self.misses;
+                return (Applied::NoQuota, Some(self.retry_at(asked_at_ns)));
+            }
+            Outcome::PeriodOver => {
+                if let Some(index) = found {
+                    self.leave(lanes, index);
+                }
+                return (Applied::Over, None);
+            }
+            Outcome::Granted | Outcome::Exhausted => {}
+        }
+        let in_ns = |ms: u64| asked_at_ns.saturating_add(ms.saturating_mul(1_000_000));
+        let span = (in_ns(lease.starts_in_ms), in_ns(lease.ends_in_ms));
+        if lease.ends_in_ms == 0 {
+            return (Applied::Over, None);
+        }
+        let Some(index) =
+            found.or_else(|| self.open(lanes, lease.period_start_ms, span, asked_at_ns))
+        else {
+            return (Applied::Over, None);
+        };
+        lanes[index].widen(span.0, span.1, lease.starts_in_ms == 0);
+        if lease.starts_in_ms > 0 {
+            self.join(lanes, index);
+        }
+        let added = self.add(lanes, index, lease, asked_at_ns);
+        if added > 0 {
+            self.exhausted_times = 0;
+            return (Applied::Added(added), Some(0));
+        }
+        let is_empty = self.periods[index]
+            .as_ref()
+            .is_none_or(|period| period.own(&lanes[index]) == 0);
+        if lease.outcome() == Outcome::Granted || lease.starts_in_ms > 0 || !is_empty {
+            return (Applied::Added(0), None);
+        }
+        self.misses_served = self.misses;
+        let retry_at = self.retry_at(asked_at_ns).min(lanes[index].ends_at_ns());
+        (Applied::Exhausted, Some(retry_at))
+    }
+
+    fn add(&mut self, lanes: &[Lane; 2], index: usize, lease: &Lease, asked_at_ns: u64) -> u64 {
+        let Some(period) = &mut self.periods[index] else {
+            return 0;
+        };
+        let added = lease.granted_total.saturating_sub(period.granted);
+        period.granted += added;
+        period.held = period.held.saturating_add(added);
+        let acknowledged = lease.returned_total.min(period.returned);
+        period.returned_acknowledged = period.returned_acknowledged.max(acknowledged);
+        if asked_at_ns >= period.told_at_ns {
+            period.told_at_ns = asked_at_ns;
+            period.limit = lease.limit;
+            period.available = Some(lease.available);
+        }
+        if added > 0 {
+            period.added_at_ns = asked_at_ns;
+            self.is_dirty = true;
+        }
+        period.show(&lanes[index]);
+        added
+    }
+
+    fn retry_at(&mut self, asked_at_ns: u64) -> u64 {
+        let doublings = self.exhausted_times.min(RETRY_DOUBLINGS_MAX);
+        self.exhausted_times = doublings + 1;
+        asked_at_ns.saturating_add(RETRY_NS << doublings)
+    }
+
+    fn find(&self, start_ms: i64) -> Option<usize> {
+        let is_it = |period: &Option<Period>| {
+            period
+                .as_ref()
+                .is_some_and(|period| period.start_ms == start_ms)
+        };
+        self.periods.iter().position(is_it)
+    }
+
+    /// Makes room for a period that is not kept yet: a free lane, or that of the earlier one of two
+    /// where it has ended.
+    fn open(
+        &mut self,
+        lanes: &[Lane; 2],
+        start_ms: i64,
+        span: (u64, u64),
+        now_ns: u64,
+    ) -> Option<usize> {
+        if self.left_until_ms.is_some_and(|left| start_ms <= left) {
+            return None;
+        }
+        let free = self.periods.iter().position(Option::is_none);
+        let index = free.or_else(|| {
+            let ended = |index: &usize| lanes[*index].ends_at_ns() <= now_ns;
+            let earlier = |index: &usize| {
+                self.periods[*index]
+                    .as_ref()
+                    .is_some_and(|period| period.start_ms < start_ms)
+            };
+            (0..2)
+                .filter(ended)
+                .filter(earlier)
+                .min_by_key(|index| lanes[*index].ends_at_ns())
+        })?;
+        self.leave(lanes, index);
+        lanes[index].turn(span.0, span.1);
+        self.periods[index] = Some(Period {
+            start_ms,
+            ..Period::default()
+        });
+        Some(index)
+    }
+
+    /// Its units are void, and later answers about it are not listened to.
+    fn leave(&mut self, lanes: &[Lane; 2], index: usize) {
+        if let Some(period) = self.periods[index].take() {
+            let spent = period.spent(&lanes[index]);
+            self.spent_before = self.spent_before.saturating_add(spent);
+            self.left_until_ms = self.left_until_ms.max(Some(period.start_ms));
+            self.is_dirty = true;
+            lanes[index].turn(0, 0);
+        }
+    }
+
+    /// One period ends where the next one starts. Each answer gives a bound of that instant that
+    /// is a little early; the later bound holds for both, so that there is no gap between.
+    fn join(&self, lanes: &[Lane; 2], index: usize) {
+        let (Some(this), Some(other)) = (&self.periods[index], &self.periods[1 - index]) else {
+            return;
+        };
+        let (first, second) = if this.start_ms < other.start_ms {
+            (&lanes[index], &lanes[1 - index])
+        } else {
+            (&lanes[1 - index], &lanes[index])
+        };
+        let (end, start) = (first.ends_at_ns(), second.starts_at_ns());
+        if end.abs_diff(start) <= BOUNDARY_NS {
+            let at = end.max(start);
+            first.set_span(first.starts_at_ns(), at);
+            second.set_span(at, second.ends_at_ns());
+        }
+    }
+
+    pub(super) fn draft(&mut self, lanes: &[Lane; 2], now_ns: u64) -> (Vec<Held>, Mark) {
+        self.is_dirty = false;
+        let entry = |(period, lane): (&Period, &Lane)| Held {
+            period_start_ms: period.start_ms,
+            units: period.held,
+            limit: period.limit,
+            starts_at_ns: lane.starts_at_ns(),
+            ends_at_ns: lane.ends_at_ns(),
+        };
+        let mut held: Vec<Held> = self.live(lanes).map(entry).collect();
+        held.retain(|held| held.units > 0 && now_ns < held.ends_at_ns);
+        held.sort_by_key(|held| held.period_start_ms);
+        let mark = |index: usize| {
+            self.periods[index].as_ref().map(|period| LaneMark {
+                tag: lanes[index].tag(),
+                aside: period.aside,
+                returning: period.returning,
+            })
+        };
+        let lanes = [mark(0), mark(1)];
+        (
+            held,
+            Mark {
+                epoch: self.epoch,
+                lanes,
+            },
+        )
+    }
+
+    pub(super) fn written(&mut self, lanes: &[Lane; 2], mark: &Mark) {
+        for (index, lane) in lanes.iter().enumerate() {
+            let (Some(period), Some(mark_of_lane)) = (&mut self.periods[index], mark.lanes[index])
+            else {
+                continue;
+            };
+            if mark_of_lane.tag != lane.tag() {
+                continue;
+            }
+            let returning = mark_of_lane.returning.min(period.returning);
+            period.returning -= returning;
+            period.returned += returning;
+            if mark.epoch == self.epoch {
+                let aside = mark_of_lane.aside.min(period.aside);
+                period.aside -= aside;
+                lane.add(mark_of_lane.tag, aside);
+            }
+            period.show(lane);
+        }
+    }
+
+    pub(super) fn take_back_all(&mut self, lanes: &[Lane; 2]) -> u64 {
+        self.epoch += 1;
+        let mut taken = 0;
+        for (period, lane) in self.live_mut(lanes) {
+            let in_books = period.held.saturating_add(period.aside);
+            let units = in_books.saturating_add(lane.withdraw(u64::MAX));
+            period.held = 0;
+            period.aside = 0;
+            period.returning = period.returning.saturating_add(units);
+            period.show(lane);
+            taken = units.saturating_add(taken);
+        }
+        self.is_dirty |= taken > 0;
+        taken
+    }
+
+    pub(super) fn is_returning(&self, lanes: &[Lane; 2], now_ns: u64) -> bool {
+        self.live(lanes).any(|(period, lane)| {
+            now_ns < lane.ends_at_ns()
+                && period.returned.saturating_add(period.returning) > period.returned_acknowledged
+        })
+    }
+}
