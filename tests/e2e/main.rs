@@ -2,3 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod repository_rules;
+mod up;
+
+/// Any plane as a process.
+const PLANE: &str = env!("CARGO_BIN_EXE_plane");

@@ -87,9 +87,10 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads command line and environment; prints help or the error and ends the process if asked.
-    pub fn from_environment() -> Result<Self, ConfigError> {
-        let given = Arguments::parse();
+    /// Reads a command line and the environment; prints help or the error and ends the process if
+    /// asked. The first word is the program.
+    pub fn read(words: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
+        let given = Arguments::parse_from(words);
         let tls = given
             .tls_cert
             .zip(given.tls_key)

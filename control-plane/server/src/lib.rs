@@ -6,6 +6,7 @@
 //! Entry: [`ControlPlane::start`]. Read `app.rs` and `publish/mod.rs` first.
 
 mod action;
+mod api_keys;
 mod app;
 mod authority;
 mod clock;
@@ -14,6 +15,9 @@ mod genesis;
 mod health;
 mod keyring;
 mod nodes;
+mod passwords;
+mod people;
+mod personal_tokens;
 mod problem;
 mod publish;
 mod published;
@@ -21,7 +25,9 @@ mod random;
 mod secret_box;
 mod serve;
 mod signals;
+mod subscriptions;
 pub mod telemetry;
+mod upkeep;
 
 use std::sync::Arc;
 
@@ -53,6 +59,18 @@ pub struct ControlPlane {
     listeners: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
     shutdown: CancellationToken,
+}
+
+/// The program `control-plane`: configured by command line and environment, stopped by signals.
+pub fn run_command_line(words: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+    let config = Config::read(words)?;
+    let _logging = telemetry::start_logging();
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let shutdown = CancellationToken::new();
+    runtime.block_on(async {
+        tokio::spawn(cancel_on_signal(shutdown.clone()));
+        run(config, shutdown).await
+    })
 }
 
 /// Starts and serves until `shutdown`.
@@ -118,6 +136,7 @@ impl ControlPlane {
         tasks.spawn(listen_task(app.clone(), wake, own.clone()));
         tasks.spawn(publish::tasks::follow(app.clone(), follower, own.clone()));
         tasks.spawn(nodes::observations::write_down(app.clone(), own.clone()));
+        tasks.spawn(upkeep::keep_up(app.clone(), own.clone()));
         for listener in listeners {
             let (tls, router) = (tls.clone(), router(&app));
             tasks.spawn(serve::serve(listener, tls, router, own.clone()));

@@ -5,10 +5,11 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use http::StatusCode;
-use snapshot::lease::{ITEMS_MAX, LeaseRequest, LeaseResponse, PATH};
+use snapshot::lease::{ITEMS_MAX, LeaseRequest, PATH};
 use store::leases::DrawError;
 
-use super::call::{NodeCall, malformed};
+use super::call::NodeCall;
+use super::incarnations::fenced;
 use super::protobuf;
 use crate::app::App;
 use crate::problem::Problem;
@@ -26,25 +27,21 @@ async fn draw(State(app): State<App>, call: NodeCall) -> Result<Response, Proble
             format!("ask for at most {ITEMS_MAX} leases at a time"),
         ));
     }
-    let wanted: u64 = request.items.iter().map(|item| item.granted_total).sum();
-    let leases = store::leases::draw(&app.db, call.node, &request)
+    let held: u64 = request.items.iter().map(|item| item.granted_total).fold(0, u64::saturating_add);
+    let answer = store::leases::draw(&app.db, call.node, &request)
         .await
         .map_err(refused)?;
-    let granted: u64 = leases.iter().map(|lease| lease.granted_total).sum();
-    app.metrics
-        .leases_granted
-        .inc_by(granted.saturating_sub(wanted));
-    Ok(protobuf(&LeaseResponse { leases }))
+    let granted: u64 = answer.leases.iter().map(|lease| lease.granted_total).fold(0, u64::saturating_add);
+    app.metrics.leases_granted.inc_by(granted.saturating_sub(held));
+    Ok(protobuf(&answer))
 }
 
 fn refused(cause: DrawError) -> Problem {
     match cause {
-        DrawError::Fenced => Problem::new(
-            StatusCode::CONFLICT,
-            "incarnation_fenced",
-            "a newer process of this node has taken over",
-        ),
-        DrawError::Malformed(cause) => malformed(&cause),
+        DrawError::Fenced => fenced(),
+        DrawError::Malformed(what) => {
+            Problem::new(StatusCode::BAD_REQUEST, "malformed_message", what)
+        }
         DrawError::Store(cause) => Problem::internal(&cause),
     }
 }

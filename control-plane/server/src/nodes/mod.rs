@@ -6,9 +6,11 @@ pub mod data_keys;
 pub mod directory;
 pub mod enroll;
 pub mod incarnations;
+pub mod leases;
 pub mod observations;
 pub mod replays;
 pub mod snapshot;
+pub mod usage;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -24,6 +26,8 @@ pub fn router() -> Router<App> {
         .merge(chunks::router())
         .merge(data_keys::router())
         .merge(incarnations::router())
+        .merge(leases::router())
+        .merge(usage::router())
 }
 
 /// An answer that is a protobuf message.

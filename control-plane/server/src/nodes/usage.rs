@@ -5,42 +5,36 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use http::StatusCode;
-use snapshot::usage::{COUNTS_MAX, PATH, UsageAck, UsageBatch};
-use store::usage::ApplyError;
+use snapshot::usage::{PATH, UsageAck, UsageBatch};
+use store::usage::BatchError;
 
-use super::call::{NodeCall, malformed};
+use super::call::NodeCall;
 use super::protobuf;
 use crate::app::App;
+use crate::clock::Now;
 use crate::problem::Problem;
 
 pub fn router() -> Router<App> {
     Router::new().route(PATH, post(apply))
 }
 
-async fn apply(State(app): State<App>, call: NodeCall) -> Result<Response, Problem> {
+async fn apply(State(app): State<App>, now: Now, call: NodeCall) -> Result<Response, Problem> {
     let batch: UsageBatch = call.read("usage batch")?;
-    if batch.counts.len() > COUNTS_MAX {
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "too_many_counts",
-            format!("a batch has at most {COUNTS_MAX} counts"),
-        ));
-    }
-    let applied_sequence = store::usage::apply(&app.db, call.node, &batch)
+    let internal = |cause: store::Error| Problem::internal(&cause);
+    let mut tx = app.db.platform_tx().await.map_err(internal)?;
+    let applied_sequence = store::usage::apply(&mut tx, call.node, &batch, now.0)
         .await
         .map_err(refused)?;
+    tx.commit().await.map_err(internal)?;
     app.metrics.usage_batches.inc();
     Ok(protobuf(&UsageAck { applied_sequence }))
 }
 
-fn refused(cause: ApplyError) -> Problem {
+fn refused(cause: BatchError) -> Problem {
     match cause {
-        ApplyError::Gap { applied } => Problem::new(
-            StatusCode::CONFLICT,
-            "usage_gap",
-            format!("the batch after {applied} is missing; send it first"),
-        ),
-        ApplyError::Malformed(cause) => malformed(&cause),
-        ApplyError::Store(cause) => Problem::internal(&cause),
+        BatchError::Malformed(what) => {
+            Problem::new(StatusCode::BAD_REQUEST, "malformed_message", what)
+        }
+        BatchError::Store(cause) => Problem::internal(&cause),
     }
 }
