@@ -26,6 +26,7 @@ use snapshot::lease::{Lease, LeaseItem};
 
 use self::books::Books;
 use self::lane::{Lane, LaneTake, Tag};
+use crate::headers::retry_after_s;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -158,7 +159,7 @@ impl QuotaSlot {
     /// Seconds until the running period ends, rounded up; 1 where that is not known.
     pub fn ends_in_s(&self, now_ns: u64) -> u64 {
         self.known(now_ns)
-            .map_or(1, |known| known.ends_in_ns.div_ceil(SECOND_NS).max(1))
+            .map_or(1, |known| retry_after_s(known.ends_in_ns))
     }
 
     /// Takes up what the file of an earlier process held. Call it before anything else, earlier

@@ -1,1 +1,372 @@
+use snapshot::lease::Outcome;
 
+use super::*;
+
+const MS: u64 = 1_000_000;
+const DAY_MS: u64 = 86_400_000;
+
+fn slot() -> QuotaSlot {
+    QuotaSlot::new(TenantId(uuid::Uuid::from_u128(7)), "default".into())
+}
+
+fn lease(period_start_ms: i64, granted_total: u64, ends_in_ms: u64) -> Lease {
+    Lease {
+        group: "default".to_owned(),
+        period_start_ms,
+        granted_total,
+        limit: 1000,
+        available: 1000u64.saturating_sub(granted_total),
+        ends_in_ms,
+        ..Lease::default()
+    }
+}
+
+/// Lets the slot spend what it may, as the lease task does after each change.
+fn write(slot: &QuotaSlot, now_ns: u64) -> Vec<Held> {
+    slot.set_aside(now_ns);
+    let (held, mark) = slot.draft(now_ns);
+    slot.written(&mark);
+    held
+}
+
+fn spend(slot: &QuotaSlot, now_ns: u64) -> u64 {
+    let mut units = 0;
+    loop {
+        match slot.take(now_ns) {
+            QuotaTake::Taken(_) => units += 1,
+            QuotaTake::Empty | QuotaTake::Exhausted if write_more(slot, now_ns) => {}
+            QuotaTake::Empty | QuotaTake::Exhausted => return units,
+        }
+    }
+}
+
+fn write_more(slot: &QuotaSlot, now_ns: u64) -> bool {
+    let moved = slot.set_aside(now_ns);
+    let (_, mark) = slot.draft(now_ns);
+    slot.written(&mark);
+    moved > 0
+}
+
+fn take(slot: &QuotaSlot, now_ns: u64) -> Unit {
+    match slot.take(now_ns) {
+        QuotaTake::Taken(unit) => unit,
+        other => panic!("nothing to take: {other:?}"),
+    }
+}
+
+#[test]
+fn a_new_slot_asks_for_a_lease_when_somebody_waits() {
+    let slot = slot();
+    assert!(slot.items_to_ask(0).is_empty());
+    assert_eq!(slot.take(0), QuotaTake::Empty);
+    let items = slot.items_to_ask(1);
+    assert_eq!(items.len(), 1);
+    assert_eq!((items[0].period_start_ms, items[0].wanted), (0, 1));
+    assert_eq!(items[0].tenant_id, slot.tenant_id().to_bytes());
+    assert!(slot.items_to_ask(2).is_empty(), "one question at a time");
+    slot.ask_failed();
+    assert_eq!(slot.items_to_ask(3).len(), 1);
+    assert_eq!(slot.items_to_ask(3 + 10 * SECOND_NS).len(), 1);
+}
+
+#[test]
+fn granted_units_are_spendable_only_once_they_left_the_file() {
+    let slot = slot();
+    assert_eq!(slot.apply(&lease(5, 3, DAY_MS), 0), Applied::Added(3));
+    assert_eq!(slot.take(0), QuotaTake::Empty);
+    assert_eq!(slot.set_aside(0), 1);
+    assert_eq!(slot.take(0), QuotaTake::Empty);
+    let (held, mark) = slot.draft(0);
+    assert_eq!(held.iter().map(|held| held.units).sum::<u64>(), 2);
+    assert_eq!(slot.take(0), QuotaTake::Empty);
+    slot.written(&mark);
+    take(&slot, 0);
+    slot.written(&mark);
+    assert_eq!(slot.take(0), QuotaTake::Empty, "told twice");
+}
+
+#[test]
+fn repeated_and_late_answers_add_nothing() {
+    let slot = slot();
+    assert_eq!(slot.apply(&lease(5, 3, DAY_MS), 0), Applied::Added(3));
+    assert_eq!(slot.apply(&lease(5, 3, DAY_MS), 0), Applied::Added(0));
+    assert_eq!(slot.apply(&lease(5, 8, DAY_MS), 2), Applied::Added(5));
+    assert_eq!(slot.apply(&lease(5, 3, DAY_MS), 1), Applied::Added(0));
+    assert_eq!(spend(&slot, 3), 8);
+    let known = slot.known(3).expect("runs");
+    assert_eq!((known.limit, known.remaining), (1000, 992));
+}
+
+#[test]
+fn a_period_ends_on_its_instant() {
+    let slot = slot();
+    slot.apply(&lease(5, 2, 1000), 7);
+    write(&slot, 7);
+    let end = 7 + 1000 * MS;
+    assert_eq!(slot.ends_in_s(7), 1);
+    let unit = take(&slot, end - 1);
+    slot.give_back(unit);
+    assert_eq!(slot.take(end), QuotaTake::Empty);
+    assert_eq!(slot.known(end), None);
+    assert_eq!(slot.apply(&lease(5, 2, 0), end), Applied::Over);
+}
+
+#[test]
+fn the_next_period_takes_over_on_its_instant() {
+    let slot = slot();
+    slot.apply(&lease(5, 5, 1000), 0);
+    assert_eq!(spend(&slot, 0), 5);
+    let next = Lease {
+        starts_in_ms: 1000,
+        ..lease(6, 4, 1000 + DAY_MS)
+    };
+    assert_eq!(slot.apply(&next, 3), Applied::Added(4));
+    let before = 1000 * MS + 2;
+    assert_eq!(spend(&slot, before), 0, "the two bounds are joined");
+    assert!(slot.known(before).is_some());
+    assert_eq!(spend(&slot, before + 1), 4);
+    assert_eq!(slot.known(before + 1).expect("runs").remaining, 996);
+}
+
+#[test]
+fn units_never_cross_periods() {
+    let slot = slot();
+    slot.apply(&lease(5, 10, 1000), 0);
+    write(&slot, 0);
+    let old = take(&slot, 0);
+    for start in 6..10 {
+        let now = (start as u64 - 5) * 1000 * MS;
+        assert_eq!(slot.apply(&lease(start, 2, 1000), now), Applied::Added(2));
+        if start == 7 {
+            // Its lane has another period now.
+            slot.give_back(Unit(old.0));
+        }
+        assert_eq!(spend(&slot, now), 2, "period {start}");
+        if start >= 7 {
+            assert_eq!(slot.apply(&lease(5, 20, 1000), now), Applied::Over);
+        }
+    }
+}
+
+#[test]
+fn what_was_used_up_is_not_asked_for_again_at_once() {
+    let slot = slot();
+    slot.apply(&lease(5, 1, DAY_MS), 0);
+    assert_eq!(spend(&slot, 0), 1);
+    let exhausted = Lease {
+        available: 0,
+        outcome: Outcome::Exhausted.into(),
+        ..lease(5, 1, DAY_MS)
+    };
+    for wait_s in [1, 2, 4, 8, 16, 32, 32] {
+        assert_eq!(slot.apply(&exhausted, 0), Applied::Exhausted);
+        let at = wait_s * SECOND_NS;
+        assert_eq!(slot.take(at - 1), QuotaTake::Exhausted);
+        assert!(slot.items_to_ask(at - 1).is_empty());
+        assert_eq!(slot.take(at), QuotaTake::Empty);
+    }
+    assert_eq!(slot.items_to_ask(32 * SECOND_NS).len(), 1);
+    slot.apply(&exhausted, 0);
+    slot.ask_again();
+    assert_eq!(slot.take(1), QuotaTake::Empty);
+    assert_eq!(slot.apply(&lease(5, 3, DAY_MS), 1), Applied::Added(2));
+    assert_eq!(spend(&slot, 1), 2);
+}
+
+#[test]
+fn exhaustion_ends_with_its_period() {
+    let slot = slot();
+    let exhausted = Lease {
+        outcome: Outcome::Exhausted.into(),
+        ..lease(5, 0, 100)
+    };
+    assert_eq!(slot.apply(&exhausted, 0), Applied::Exhausted);
+    assert_eq!(slot.take(100 * MS - 1), QuotaTake::Exhausted);
+    assert_eq!(slot.take(100 * MS), QuotaTake::Empty);
+}
+
+#[test]
+fn without_a_quota_the_store_is_asked_seldom() {
+    let slot = slot();
+    let none = Lease {
+        outcome: Outcome::NoQuota.into(),
+        ..Lease::default()
+    };
+    assert_eq!(slot.apply(&none, 0), Applied::NoQuota);
+    assert_eq!(slot.take(SECOND_NS - 1), QuotaTake::Exhausted);
+    assert_eq!(slot.take(SECOND_NS), QuotaTake::Empty);
+}
+
+#[test]
+fn what_is_taken_back_is_told_only_once_it_left_the_file() {
+    let slot = slot();
+    slot.apply(&lease(5, 10, DAY_MS), 0);
+    write(&slot, 0);
+    take(&slot, 0);
+    // A write that began before must not release what was taken back meanwhile.
+    slot.set_aside(0);
+    let (_, before) = slot.draft(0);
+    assert_eq!(slot.take_back_all(), 9);
+    slot.written(&before);
+    assert_eq!(slot.take(0), QuotaTake::Empty);
+    let told = |slot: &QuotaSlot| {
+        let items = slot.items_to_ask(0);
+        slot.ask_failed();
+        items.first().map_or(0, |item| item.returned_total)
+    };
+    assert_eq!(told(&slot), 0);
+    let (held, mark) = slot.draft(0);
+    assert_eq!(held, []);
+    slot.written(&mark);
+    assert_eq!(told(&slot), 9);
+    assert!(slot.is_returning(0));
+    let acknowledged = Lease {
+        returned_total: 9,
+        ..lease(5, 10, DAY_MS)
+    };
+    slot.apply(&acknowledged, 0);
+    assert!(!slot.is_returning(0));
+}
+
+#[test]
+fn the_next_process_spends_what_the_file_held() {
+    let first = slot();
+    first.apply(&lease(5, 10, DAY_MS), 0);
+    let held = write(&first, 0);
+    assert_eq!(held.len(), 1);
+    let second = slot();
+    second.restore(held[0], 0);
+    assert_eq!(second.known(0).expect("runs").limit, 1000);
+    assert_eq!(spend(&second, 0), 9);
+    // It is another incarnation: its totals begin at zero.
+    second.take(0);
+    let items = second.items_to_ask(0);
+    assert_eq!((items[0].period_start_ms, items[0].granted_total), (5, 0));
+    assert_eq!(second.apply(&lease(5, 4, DAY_MS), 0), Applied::Added(4));
+    let third = slot();
+    third.restore(held[0], held[0].ends_at_ns);
+    assert_eq!(third.known(0), None, "the period is over");
+}
+
+#[test]
+fn about_a_second_of_demand_is_in_memory() {
+    let slot = slot();
+    let mut granted = lease(5, 900_000, DAY_MS);
+    granted.available = 100_000;
+    slot.apply(&granted, 0);
+    for second in 0..60 {
+        let now = second * SECOND_NS;
+        slot.items_to_ask(now);
+        for _ in 0..50 {
+            write(&slot, now);
+            take(&slot, now);
+        }
+    }
+    let now = 60 * SECOND_NS;
+    slot.items_to_ask(now);
+    let held: u64 = write(&slot, now).iter().map(|held| held.units).sum();
+    assert_eq!(held, 900_000 - 60 * 50 - 50);
+}
+
+#[test]
+fn a_slab_lasts_ten_minutes_and_shrinks_near_the_end() {
+    let slot = slot();
+    let mut granted = lease(5, 2000, DAY_MS);
+    granted.available = 1_000_000;
+    slot.apply(&granted, 0);
+    for second in 0..=100 {
+        let now = second * SECOND_NS;
+        slot.items_to_ask(now);
+        slot.ask_failed();
+        if second < 100 {
+            (0..10).for_each(|_| {
+                write(&slot, now);
+                take(&slot, now);
+            });
+        }
+    }
+    let now = 106 * SECOND_NS;
+    let wanted = |slot: &QuotaSlot, now| {
+        let items = slot.items_to_ask(now);
+        slot.ask_failed();
+        items.first().map_or(0, |item| item.wanted)
+    };
+    let slab = wanted(&slot, now);
+    assert!((4500..=5000).contains(&slab), "{slab} beside 1000 left");
+    granted.available = 30;
+    slot.apply(&granted, now);
+    assert_eq!(
+        wanted(&slot, now + 6 * SECOND_NS),
+        8,
+        "a quarter of what is left"
+    );
+}
+
+#[test]
+fn the_next_period_is_asked_for_some_minutes_ahead() {
+    let slot = slot();
+    slot.apply(&lease(5, 100, DAY_MS), 0);
+    for second in 0..5 {
+        slot.items_to_ask(second * SECOND_NS);
+        write(&slot, second * SECOND_NS);
+        take(&slot, second * SECOND_NS);
+    }
+    slot.ask_failed();
+    let asks = |at_ms: u64| {
+        let items = slot.items_to_ask(at_ms * MS);
+        slot.ask_failed();
+        items.iter().any(|item| item.is_for_next_period)
+    };
+    assert!(!asks(10_000));
+    // The demand is long forgotten by then: nothing is fetched for a tenant that sleeps.
+    assert!(!asks(DAY_MS - 60_000));
+    for second in 0..5 {
+        let now = (DAY_MS - 50_000) * MS + second * SECOND_NS;
+        write(&slot, now);
+        take(&slot, now);
+        slot.items_to_ask(now + SECOND_NS);
+        slot.ask_failed();
+    }
+    assert!(asks(DAY_MS - 40_000));
+}
+
+#[test]
+fn what_is_held_idle_goes_back() {
+    let slot = slot();
+    slot.apply(&lease(5, 100, DAY_MS), 0);
+    slot.items_to_ask(0);
+    assert_eq!(slot.take_back_idle(599 * SECOND_NS), 0);
+    assert_eq!(slot.take_back_idle(600 * SECOND_NS), 100);
+    let (held, mark) = slot.draft(600 * SECOND_NS);
+    assert_eq!(held, []);
+    slot.written(&mark);
+    slot.ask_failed();
+    assert_eq!(slot.items_to_ask(601 * SECOND_NS)[0].returned_total, 100);
+}
+
+#[test]
+fn senseless_totals_do_no_harm() {
+    let slot = slot();
+    let mut senseless = lease(5, 1000, u64::MAX);
+    senseless.granted_total = u64::MAX;
+    senseless.available = u64::MAX;
+    senseless.returned_total = u64::MAX;
+    slot.restore(
+        Held {
+            period_start_ms: 5,
+            units: u64::MAX,
+            limit: u64::MAX,
+            starts_at_ns: 0,
+            ends_at_ns: u64::MAX,
+        },
+        0,
+    );
+    slot.apply(&senseless, 0);
+    write(&slot, 0);
+    take(&slot, 0);
+    slot.items_to_ask(SECOND_NS);
+    assert!(slot.take_back_all() > u64::MAX / 2);
+    let (_, mark) = slot.draft(SECOND_NS);
+    slot.written(&mark);
+    assert_eq!(slot.take(SECOND_NS), QuotaTake::Empty);
+}
