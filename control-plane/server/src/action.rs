@@ -8,6 +8,7 @@ use domain::audit::Event;
 use domain::conflict::Conflict;
 use domain::id::{EventId, TenantId};
 use domain::permission::Action;
+use domain::tenant::TenantStatus;
 use http::StatusCode;
 use serde::Serialize;
 use store::{Conn, PlatformTx, TenantTx};
@@ -42,6 +43,17 @@ impl Tx {
     }
 }
 
+impl Tx {
+    /// For actions on the platform. Members of a tenant, who may take none of them, are refused
+    /// before; what they would find here is nothing.
+    pub fn platform(&mut self) -> Result<&mut PlatformTx, ActionError> {
+        match self {
+            Tx::Platform(tx) => Ok(tx),
+            Tx::Tenant(_) => Err(ActionError::NotFound("resource")),
+        }
+    }
+}
+
 impl Deref for Tx {
     type Target = Conn;
 
@@ -69,6 +81,8 @@ pub enum ActionError {
     NotFound(&'static str),
     #[error("the role does not allow {}", .0.name())]
     Forbidden(Action),
+    #[error("the tenant is suspended")]
+    Suspended,
     #[error("{} fields are not valid", .0.len())]
     Invalid(Vec<FieldError>),
     #[error(transparent)]
@@ -108,6 +122,11 @@ impl From<ActionError> for Problem {
                 "forbidden",
                 format!("your role does not allow {}", action.name()),
             ),
+            ActionError::Suspended => Problem::new(
+                StatusCode::FORBIDDEN,
+                "tenant_suspended",
+                "the tenant is suspended: its people may look but not change anything",
+            ),
             ActionError::Invalid(errors) => {
                 let mut problem = Problem::new(
                     StatusCode::UNPROCESSABLE_ENTITY,
@@ -137,6 +156,22 @@ impl From<ActionError> for Problem {
             cause @ ActionError::Secret(_) => Problem::internal(&cause),
         }
     }
+}
+
+/// Refuses a change in a tenant that this authority may not make; a suspended tenant's members
+/// change nothing.
+pub async fn require_change_in(
+    authority: &Authority,
+    tx: &mut Conn,
+    action: Action,
+    tenant: TenantId,
+) -> Result<(), ActionError> {
+    authority.require_in(action, tenant)?;
+    let found = store::tenants::get(tx, tenant).await?;
+    if found.status == TenantStatus::Suspended && authority.own_tenant().is_some() {
+        return Err(ActionError::Suspended);
+    }
+    Ok(())
 }
 
 fn field_problem(error: FieldError) -> FieldProblem {

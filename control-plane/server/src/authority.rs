@@ -115,6 +115,19 @@ impl Authority {
         }
     }
 
+    /// Refuses an action on somebody else's account, and any that a program would take with a
+    /// token: a token makes no tokens.
+    pub fn require_own(&self, action: Action, owner: UserId) -> Result<(), ActionError> {
+        debug_assert_eq!(action.reach(), Reach::Own);
+        match &self.who {
+            Who::System => Ok(()),
+            Who::Person { user, .. } if *user == owner && self.kind == ActorKind::User => {
+                self.require(action)
+            }
+            _ => Err(ActionError::Forbidden(action)),
+        }
+    }
+
     /// For pages, which show what may be done.
     pub fn may(&self, action: Action) -> bool {
         self.require(action).is_ok()

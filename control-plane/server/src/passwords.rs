@@ -1,0 +1,185 @@
+//! Hashing of passwords: argon2id, off the runtime's threads, a few at a time.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use argon2::password_hash::phc::PasswordHash as Phc;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use domain::password::NewPassword;
+use tokio::sync::Semaphore;
+
+use crate::random;
+
+/// argon2id in PHC form: what is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+impl PasswordHash {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A hash could not be made, or a stored one is not readable.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    #[error("a password could not be hashed")]
+    Argon2(#[source] argon2::password_hash::Error),
+    #[error("the task that hashes passwords ended early")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+/// Hashes and verifies. Each takes tens of milliseconds of a core and 19 MiB, so that only as many
+/// run at once as there are cores; the others wait.
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    places: Arc<Semaphore>,
+    /// Opens for no password; verified in place of the hash of somebody who does not exist.
+    decoy: Arc<str>,
+}
+
+impl Passwords {
+    pub fn new() -> Self {
+        let places = available_parallelism().map_or(1, usize::from);
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            decoy: decoy().into(),
+        }
+    }
+
+    pub async fn hash(&self, password: &NewPassword) -> Result<PasswordHash, HashError> {
+        let password = password.reveal().to_owned();
+        self.work(move || hash(password.as_bytes()))
+            .await?
+            .map_err(HashError::Argon2)
+    }
+
+    /// Whether the password is the one of this hash. Without a hash it is not, and finding that
+    /// out takes as long.
+    pub async fn is_right(&self, password: &str, stored: Option<&str>) -> Result<bool, HashError> {
+        let password = password.to_owned();
+        let (is_known, stored) = match stored {
+            Some(stored) => (true, stored.to_owned()),
+            None => (false, self.decoy.as_ref().to_owned()),
+        };
+        let opens = self
+            .work(move || verify(password.as_bytes(), &stored))
+            .await?;
+        Ok(opens && is_known)
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        // Never closed: an error would only mean that the bound is gone.
+        let place = self.places.clone().acquire_owned().await.ok();
+        tokio::task::spawn_blocking(move || {
+            let _place = place;
+            work()
+        })
+        .await
+        .map_err(HashError::Task)
+    }
+}
+
+/// 19 MiB, 2 passes, 1 lane: the first choice of OWASP's Password Storage Cheat Sheet.
+fn argon2id() -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
+}
+
+fn hash(password: &[u8]) -> Result<PasswordHash, argon2::password_hash::Error> {
+    let salt: [u8; 16] = random::bytes();
+    let phc: Phc = argon2id().hash_password_with_salt(password, &salt)?;
+    Ok(PasswordHash(phc.to_string()))
+}
+
+/// With the parameters that the stored hash names.
+fn verify(password: &[u8], stored: &str) -> bool {
+    Phc::new(stored).is_ok_and(|phc| argon2id().verify_password(password, &phc).is_ok())
+}
+
+/// Has the form and the cost of a stored hash; the 32 bytes are of no password that is known.
+fn decoy() -> String {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+    let (salt, output): ([u8; 16], [u8; 32]) = (random::bytes(), random::bytes());
+    format!(
+        "$argon2id$v=19$m={},t={},p={}${}${}",
+        Params::DEFAULT_M_COST,
+        Params::DEFAULT_T_COST,
+        Params::DEFAULT_P_COST,
+        STANDARD_NO_PAD.encode(salt),
+        STANDARD_NO_PAD.encode(output)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use domain::email::Email;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_opens_its_own_hash_only() {
+        let passwords = Passwords::new();
+        let email = Email::parse("ada@example.com").expect("an address");
+        let password = NewPassword::parse("correct horse", &email).expect("long enough");
+        let hash = passwords.hash(&password).await.expect("hashes");
+        let stored = Some(hash.as_str());
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(
+            passwords
+                .is_right("correct horse", stored)
+                .await
+                .expect("verifies")
+        );
+        assert!(
+            !passwords
+                .is_right("wrong horse!", stored)
+                .await
+                .expect("verifies")
+        );
+        assert!(
+            !passwords
+                .is_right("correct horse", None)
+                .await
+                .expect("verifies")
+        );
+        assert!(
+            !passwords
+                .is_right("correct horse", Some("x"))
+                .await
+                .expect("verifies")
+        );
+    }
+
+    #[test]
+    fn refusing_an_unknown_person_costs_as_much_as_refusing_a_known_one() {
+        let known = hash(b"correct horse").expect("hashes").0;
+        let (decoy, fastest) = (decoy(), |stored: &str| {
+            (0..5)
+                .map(|_| {
+                    let started = Instant::now();
+                    assert!(!verify(b"wrong horse", stored));
+                    started.elapsed()
+                })
+                .min()
+                .unwrap_or(Duration::ZERO)
+        });
+        let (known, unknown) = (fastest(&known), fastest(&decoy));
+        assert!(
+            unknown * 2 > known && known * 2 > unknown,
+            "known {known:?}, unknown {unknown:?}"
+        );
+    }
+}

@@ -1,0 +1,60 @@
+//! People: their accounts, how they sign up and in, and what they do when a password is lost.
+
+use domain::email::Email;
+use domain::id::UserId;
+use domain::permission::Action;
+use domain::role::PlatformRole;
+use domain::user::{PersonName, User};
+use serde_json::json;
+use store::PlatformTx;
+use store::users::NewUser;
+use uuid::Uuid;
+
+use crate::action::{self, ActionError, Change, Subject};
+use crate::authority::Authority;
+use crate::clock::Now;
+use crate::passwords::PasswordHash;
+
+/// Somebody whose address needs no confirmation.
+#[derive(Debug)]
+pub struct NewPerson {
+    pub email: Email,
+    pub name: PersonName,
+    pub password_hash: PasswordHash,
+    /// None: no role on the platform.
+    pub role: Option<PlatformRole>,
+}
+
+/// Makes an account with a confirmed address.
+pub async fn create_user(
+    authority: &Authority,
+    tx: &mut PlatformTx,
+    new: NewPerson,
+    now: Now,
+) -> Result<User, ActionError> {
+    authority.require(Action::CreateUser)?;
+    let row = NewUser {
+        id: UserId(Uuid::now_v7()),
+        email: &new.email,
+        name: &new.name,
+        password_hash: Some(new.password_hash.as_str()),
+        email_confirmed_at: Some(now.0),
+    };
+    let user = store::users::insert(tx, &row).await?;
+    if new.role.is_some() {
+        store::users::set_platform_role(tx, user.id, new.role).await?;
+    }
+    let after = json!({ "email": user.email, "name": user.name, "platform_role": new.role });
+    let change = (subject(&user), Change::created(&after));
+    action::audit(tx, authority, Action::CreateUser, change, now).await?;
+    Ok(user)
+}
+
+fn subject(user: &User) -> Subject<'_> {
+    Subject {
+        tenant: None,
+        noun: "user",
+        id: user.id.0,
+        label: &user.email,
+    }
+}

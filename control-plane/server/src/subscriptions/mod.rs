@@ -1,0 +1,160 @@
+//! Tenants on plans: taking one, asking for one, changing over, and ending.
+
+use domain::FieldError;
+use domain::conflict::Conflict;
+use domain::id::{PlanId, SubscriptionId, TenantId};
+use domain::permission::Action;
+use domain::plan::Plan;
+use domain::subscription::{Subscription, SubscriptionStatus};
+use serde_json::{Value, json};
+use store::Conn;
+use uuid::Uuid;
+
+use crate::action::{self, ActionError, Change, Subject};
+use crate::authority::Authority;
+use crate::clock::Now;
+
+/// A tenant has few subscriptions; lists over them are never cut off.
+pub const SUBSCRIPTIONS_MAX: u32 = 1_000;
+
+/// What a tenant wants.
+#[derive(Debug)]
+pub struct Order {
+    pub plan: PlanId,
+    pub conflicting: Conflicting,
+}
+
+/// What becomes of subscriptions that cannot stand beside the new one, because both open an API
+/// or both count in a quota group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflicting {
+    Refuse,
+    End,
+}
+
+/// Takes a plan. It is in force at once where the plan is self-service, or where it is not the
+/// tenant itself that orders; otherwise it waits for approval.
+pub async fn subscribe(
+    authority: &Authority,
+    tx: &mut Conn,
+    tenant: TenantId,
+    order: Order,
+    now: Now,
+) -> Result<Subscription, ActionError> {
+    action::require_change_in(authority, tx, Action::Subscribe, tenant).await?;
+    let plan = offered(tx, order.plan).await?;
+    let needs_approval = authority.own_tenant().is_some() && !plan.is_self_service;
+    let id = SubscriptionId(Uuid::now_v7());
+    let asked = store::subscriptions::insert(tx, tenant, id, plan.id, authority.user()).await?;
+    if needs_approval {
+        let change = (subject(&asked), Change::created(&shown(&asked)));
+        action::audit(tx, authority, Action::Subscribe, change, now).await?;
+        return Ok(asked);
+    }
+    if order.conflicting == Conflicting::End {
+        for other in conflicting(tx, tenant, &plan).await? {
+            end(authority, tx, (tenant, other.id), None, now).await?;
+        }
+    }
+    let active = store::subscriptions::activate(tx, tenant, id, now.0).await?;
+    let change = (subject(&active), Change::created(&shown(&active)));
+    action::audit(tx, authority, Action::Subscribe, change, now).await?;
+    Ok(active)
+}
+
+/// Ends a subscription, or takes back a request. `seen`: the edition that the caller knows.
+pub async fn end(
+    authority: &Authority,
+    tx: &mut Conn,
+    (tenant, id): (TenantId, SubscriptionId),
+    seen: Option<i32>,
+    now: Now,
+) -> Result<Subscription, ActionError> {
+    action::require_change_in(authority, tx, Action::EndSubscription, tenant).await?;
+    let before = store::subscriptions::get(tx, tenant, id).await?;
+    let ended = store::subscriptions::end(tx, tenant, id, now.0, seen).await?;
+    let change = (
+        subject(&ended),
+        Change::updated(&shown(&before), &shown(&ended)),
+    );
+    action::audit(tx, authority, Action::EndSubscription, change, now).await?;
+    Ok(ended)
+}
+
+/// Those that are active or wait for approval.
+pub async fn list(
+    authority: &Authority,
+    tx: &mut Conn,
+    tenant: TenantId,
+) -> Result<Vec<Subscription>, ActionError> {
+    authority.require_in(Action::ListSubscriptions, tenant)?;
+    let mut all = store::subscriptions::list(tx, tenant, None, SUBSCRIPTIONS_MAX).await?;
+    all.retain(|one| one.status != SubscriptionStatus::Ended);
+    Ok(all)
+}
+
+/// The tenant's active subscriptions that `plan` could not stand beside.
+pub async fn conflicting(
+    tx: &mut Conn,
+    tenant: TenantId,
+    plan: &Plan,
+) -> Result<Vec<Subscription>, ActionError> {
+    let mut found = Vec::new();
+    for other in store::subscriptions::list(tx, tenant, None, SUBSCRIPTIONS_MAX).await? {
+        if other.status != SubscriptionStatus::Active || other.plan_id == plan.id {
+            continue;
+        }
+        let its = store::plans::get_version(tx, other.plan_id, other.plan_version).await?;
+        if overlap(&its, plan) {
+            found.push(other);
+        }
+    }
+    Ok(found)
+}
+
+fn overlap(one: &Plan, other: &Plan) -> bool {
+    let opens_the_same = one
+        .terms
+        .api_ids
+        .iter()
+        .any(|api| other.terms.api_ids.contains(api));
+    let counts_together = match (&one.terms.quota, &other.terms.quota) {
+        (Some(quota), Some(another)) => quota.group == another.group,
+        _ => false,
+    };
+    opens_the_same || counts_together
+}
+
+async fn offered(tx: &mut Conn, id: PlanId) -> Result<Plan, ActionError> {
+    let plan = match store::plans::get(tx, id).await {
+        Err(store::Error::NotFound { .. }) => return Err(unfit(Conflict::UnknownPlan)),
+        found => found?,
+    };
+    if plan.retired_at.is_some() {
+        return Err(unfit(Conflict::PlanRetired));
+    }
+    Ok(plan)
+}
+
+fn unfit(conflict: Conflict) -> ActionError {
+    let error = FieldError::new("plan_id", conflict.code(), conflict.to_string());
+    ActionError::Invalid(vec![error])
+}
+
+fn subject(subscription: &Subscription) -> Subject<'_> {
+    Subject {
+        tenant: Some(subscription.tenant_id),
+        noun: "subscription",
+        id: subscription.id.0,
+        label: &subscription.plan_name,
+    }
+}
+
+fn shown(subscription: &Subscription) -> Value {
+    json!({
+        "plan_id": subscription.plan_id.to_string(),
+        "plan_name": subscription.plan_name,
+        "plan_version": subscription.plan_version,
+        "status": subscription.status,
+    })
+}
