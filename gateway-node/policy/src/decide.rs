@@ -1,0 +1,432 @@
+//! One request, one decision. The order of the steps is part of the contract: match the route,
+//! answer preflights, authenticate, authorize, find the subscription, then concurrency, rates,
+//! quota. What was taken is given back when a later step refuses.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use snapshot::document::OnStoreDown;
+
+use crate::api::{Api, Route};
+use crate::authenticate::{self, Carrier};
+use crate::compile::Snapshot;
+use crate::failures::Failures;
+use crate::gcra::RateLimit;
+use crate::headers::LimitReport;
+use crate::keys::Key;
+use crate::permit::{Identity, Permit, RateHolder, Reserved};
+use crate::quota::{QuotaSlot, QuotaTake};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::request::{Now, Request};
+use crate::routing::Found;
+use crate::tenants::{self, Plan, Quota, Subscription, Tenant};
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Decision {
+    Forward(Permit),
+    Answer(LocalAnswer),
+    Refuse(Box<Refusal>),
+    /// The edge finds out and calls [`resume`].
+    Ask(Question, Box<Pending>),
+}
+
+/// An answer that the gateway gives itself: a CORS preflight.
+#[derive(Debug)]
+pub struct LocalAnswer {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub api: Arc<Api>,
+}
+
+/// What a decision waits for.
+#[derive(Debug)]
+pub enum Question {
+    /// The tenant's balance on this node is used up: draw a lease, and wait at most this long.
+    Lease {
+        slot: Arc<QuotaSlot>,
+        wait: Duration,
+    },
+}
+
+/// The answer to a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact {
+    /// The balance was filled up; take from it.
+    LeaseArrived,
+    /// The store has nothing left for the period.
+    LeaseExhausted,
+    /// No answer came in time.
+    StoreAway,
+}
+
+/// A request between question and answer. Dropping it gives back what it reserved.
+#[derive(Debug)]
+pub struct Pending {
+    permit: Permit,
+    slot: Arc<QuotaSlot>,
+    on_store_down: OnStoreDown,
+}
+
+/// Decides a request. `stale_ms`: since when the control plane has not confirmed the snapshot.
+pub fn decide<R: Request>(
+    snapshot: &Snapshot,
+    failures: &Failures,
+    request: &R,
+    stale_ms: u64,
+    now: Now,
+) -> Decision {
+    match admit(snapshot, failures, request, stale_ms, now) {
+        Ok(decision) => decision,
+        Err(refusal) => Decision::Refuse(refusal),
+    }
+}
+
+/// Goes on with a request whose question was answered.
+pub fn resume(pending: Box<Pending>, fact: Fact, now: Now) -> Decision {
+    let Pending {
+        mut permit,
+        slot,
+        on_store_down,
+    } = *pending;
+    let taken = match fact {
+        Fact::LeaseArrived => slot.take(now.mono_ns),
+        Fact::LeaseExhausted => QuotaTake::Exhausted,
+        Fact::StoreAway => QuotaTake::Empty,
+    };
+    match taken {
+        QuotaTake::Taken(unit) => {
+            permit.reserved.add_quota(slot.clone(), unit);
+            permit.limits.set_quota_now(&slot, now.mono_ns);
+            Decision::Forward(permit)
+        }
+        QuotaTake::Exhausted => refuse_permit(permit, &slot, RefusalCode::QuotaExceeded, now),
+        QuotaTake::Empty => match on_store_down {
+            OnStoreDown::Refuse => {
+                refuse_permit(permit, &slot, RefusalCode::LimitsUnavailable, now)
+            }
+            OnStoreDown::LocalShare | OnStoreDown::Allow => Decision::Forward(permit),
+        },
+    }
+}
+
+fn refuse_permit(mut permit: Permit, slot: &QuotaSlot, code: RefusalCode, now: Now) -> Decision {
+    permit.limits.set_quota_now(slot, now.mono_ns);
+    let identity = permit.identity.as_ref();
+    let mut refusal = Refusal {
+        api: Some(permit.api.clone()),
+        route: Some(permit.route),
+        tenant_id: identity.map(|identity| identity.tenant_id),
+        key_id: identity.and_then(|identity| identity.key_id),
+        limits: permit.limits.clone(),
+        ..Refusal::new(code)
+    };
+    refusal.retry_after_s = Some(match code {
+        RefusalCode::QuotaExceeded => slot.ends_in_s(now.mono_ns),
+        _ => 1,
+    });
+    Decision::Refuse(Box::new(refusal))
+}
+
+type Step<T> = Result<T, Box<Refusal>>;
+
+fn admit<R: Request>(
+    snapshot: &Snapshot,
+    failures: &Failures,
+    request: &R,
+    stale_ms: u64,
+    now: Now,
+) -> Step<Decision> {
+    let (api, rest) = find_api(snapshot, request)?;
+    if let Some(answer) = preflight(api, rest, request) {
+        return Ok(Decision::Answer(answer));
+    }
+    let index = find_route(api, rest, request)?;
+    let route = &api.routes[index];
+    let refuse = |code| refusal(code, api, Some(index));
+    if api.max_stale_ms.is_some_and(|max| stale_ms > max) {
+        return Err(refuse(RefusalCode::SnapshotTooStale));
+    }
+    let upstream = route
+        .upstream
+        .clone()
+        .ok_or_else(|| refuse(RefusalCode::ApiUnavailable))?;
+    let mut permit = Permit {
+        api: api.clone(),
+        route: index,
+        upstream,
+        identity: None,
+        carrier: None,
+        limits: LimitReport::default(),
+        reserved: Reserved::default(),
+    };
+    if !route.api_key_required {
+        take_rates(&mut permit, [own_rate(&route.rate), None, None], now)?;
+        return Ok(Decision::Forward(permit));
+    }
+    let (key, carrier) = authenticate(snapshot, failures, &permit, request, now)?;
+    let caller = authorize(snapshot, &permit, key, request)?;
+    permit.carrier = Some(carrier);
+    permit.identity = Some(caller.identity(key));
+    let state = caller.subscription.state(&snapshot.registry);
+    if state.in_flight.enter(caller.plan.concurrency).is_err() {
+        return Err(refuse_caller(&permit, RefusalCode::ConcurrencyExceeded, 1));
+    }
+    permit.reserved.add_in_flight(state.clone());
+    let subscription = caller
+        .plan
+        .rate
+        .map(|limit| (limit, RateHolder::Subscription(state.clone())));
+    let rates = [
+        own_rate(&route.rate),
+        subscription,
+        key.rate().and_then(|rate| own_rate(&Some(rate.clone()))),
+    ];
+    take_rates(&mut permit, rates, now)?;
+    match &caller.plan.quota {
+        None => Ok(Decision::Forward(permit)),
+        Some(quota) => {
+            let slot =
+                caller
+                    .subscription
+                    .quota(caller.tenant.id, &quota.group, &snapshot.registry);
+            Ok(take_quota(permit, slot.clone(), quota, now))
+        }
+    }
+}
+
+fn find_api<'s, 'r, R: Request>(
+    snapshot: &'s Snapshot,
+    request: &'r R,
+) -> Step<(&'s Arc<Api>, &'r str)> {
+    let Some((api, rest)) = snapshot.hosts.find(request.host(), request.path()) else {
+        let mut refusal = Refusal::new(RefusalCode::RouteNotFound);
+        // A browser can read a 404 only with the host's CORS headers on it.
+        refusal.api = snapshot
+            .hosts
+            .apis_for_host(request.host())
+            .find(|api| api.cors.is_some())
+            .cloned();
+        return Err(Box::new(refusal));
+    };
+    Ok((api, rest))
+}
+
+fn find_route<R: Request>(api: &Arc<Api>, rest: &str, request: &R) -> Step<usize> {
+    let Some(table) = &api.table else {
+        return Err(refusal(RefusalCode::ApiUnavailable, api, None));
+    };
+    match table.find(request.method(), rest) {
+        Found::Route(index) => Ok(*index),
+        Found::NotFound => Err(refusal(RefusalCode::RouteNotFound, api, None)),
+        Found::MethodNotAllowed { allow } => {
+            let mut refusal = refusal(RefusalCode::MethodNotAllowed, api, None);
+            refusal.allow = Some(allow);
+            Err(refusal)
+        }
+    }
+}
+
+/// Fetch standard, section 3.2.2: an OPTIONS with Origin and Access-Control-Request-Method is a
+/// preflight, answered here where the route it asks about has CORS.
+fn preflight<R: Request>(api: &Arc<Api>, rest: &str, request: &R) -> Option<LocalAnswer> {
+    if request.method() != "OPTIONS" {
+        return None;
+    }
+    let text = |name| {
+        request
+            .header(name)
+            .and_then(|value| std::str::from_utf8(value).ok())
+    };
+    let origin = text("origin")?;
+    let method = text("access-control-request-method")?;
+    let route = match api.table.as_ref()?.find(method, rest) {
+        Found::Route(index) => api.routes.get(*index),
+        Found::MethodNotAllowed { .. } | Found::NotFound => None,
+    };
+    let cors = route
+        .and_then(|route| route.cors.as_ref())
+        .or(api.cors.as_ref())?;
+    let preflight = cors.preflight(origin, method, text("access-control-request-headers"));
+    Some(LocalAnswer {
+        status: 204,
+        headers: preflight.headers,
+        api: api.clone(),
+    })
+}
+
+fn authenticate<'s, R: Request>(
+    snapshot: &'s Snapshot,
+    failures: &Failures,
+    permit: &Permit,
+    request: &R,
+    now: Now,
+) -> Step<(&'s Key, Carrier)> {
+    let refuse = |code| refusal(code, &permit.api, Some(permit.route));
+    if let Some(wait) = failures.wait_s(request.client_ip(), now.mono_ns) {
+        let mut refusal = refuse(RefusalCode::TooManyFailures);
+        refusal.retry_after_s = Some(wait);
+        return Err(refusal);
+    }
+    authenticate::api_key(snapshot, &permit.api, request, now).map_err(|code| {
+        // A request without any key is a mistake, not a guess.
+        if code != RefusalCode::ApiKeyMissing {
+            failures.record(request.client_ip(), now.mono_ns);
+        }
+        refuse(code)
+    })
+}
+
+/// Everything that is known of an authorized caller.
+struct Caller<'s> {
+    tenant: &'s Tenant,
+    subscription: &'s Subscription,
+    plan: &'s Arc<Plan>,
+    scopes: Option<Vec<String>>,
+}
+
+impl Caller<'_> {
+    fn identity(&self, key: &Key) -> Identity {
+        Identity {
+            tenant_id: self.tenant.id,
+            subject: None,
+            key_id: Some(key.id),
+            subscription_id: self.subscription.id,
+            plan: self.plan.clone(),
+            narrowed_scopes: self.scopes.clone(),
+        }
+    }
+}
+
+fn authorize<'s, R: Request>(
+    snapshot: &'s Snapshot,
+    permit: &Permit,
+    key: &Key,
+    request: &R,
+) -> Step<Caller<'s>> {
+    let (api, route) = (&permit.api, permit.route());
+    let refuse = |code| {
+        let mut refusal = refusal(code, api, Some(permit.route));
+        refusal.tenant_id = Some(key.tenant_id);
+        refusal.key_id = Some(key.id);
+        refusal
+    };
+    let tenant = tenants::find(&snapshot.tenants, key.tenant_id, &key.tenant_path())
+        .ok_or_else(|| refuse(RefusalCode::TenantUnavailable))?;
+    if tenant.is_suspended {
+        return Err(refuse(RefusalCode::TenantSuspended));
+    }
+    if tenant.is_refused {
+        return Err(refuse(RefusalCode::TenantUnavailable));
+    }
+    if !key.may_be_used_from(request.client_ip()) {
+        return Err(refuse(RefusalCode::AddressNotAllowed));
+    }
+    if !key.may_be_used_for(api.id) {
+        return Err(refuse(RefusalCode::ApiNotAllowed));
+    }
+    let subscription = tenant
+        .subscription_for(api.id)
+        .ok_or_else(|| refuse(RefusalCode::NotSubscribed))?;
+    let plan = snapshot
+        .plans
+        .get(&(subscription.plan_id, subscription.plan_version))
+        .ok_or_else(|| refuse(RefusalCode::PlanUnavailable))?;
+    let scopes = key
+        .scopes()
+        .map(|scopes| intersection(scopes, &plan.scopes));
+    if !has_all(route, scopes.as_deref().unwrap_or(&plan.scopes)) {
+        return Err(refuse(RefusalCode::InsufficientScope));
+    }
+    Ok(Caller {
+        tenant,
+        subscription,
+        plan,
+        scopes,
+    })
+}
+
+fn intersection(key: &[String], plan: &[String]) -> Vec<String> {
+    key.iter()
+        .filter(|scope| plan.contains(scope))
+        .cloned()
+        .collect()
+}
+
+fn has_all(route: &Route, scopes: &[String]) -> bool {
+    route.scopes.iter().all(|needed| scopes.contains(needed))
+}
+
+fn own_rate(rate: &Option<(RateLimit, Arc<crate::gcra::Gcra>)>) -> Option<(RateLimit, RateHolder)> {
+    rate.as_ref()
+        .map(|(limit, gcra)| (*limit, RateHolder::Own(gcra.clone())))
+}
+
+/// Takes all limits in a fixed order, or none: what was taken goes back with the permit.
+fn take_rates(
+    permit: &mut Permit,
+    rates: [Option<(RateLimit, RateHolder)>; 3],
+    now: Now,
+) -> Step<()> {
+    for (limit, holder) in rates.into_iter().flatten() {
+        match holder.gcra().take(&limit, now.mono_ns) {
+            Ok(taken) => {
+                permit
+                    .limits
+                    .add_rate(&limit, taken.remaining, taken.reset_ns);
+                permit.reserved.add_rate(taken, holder);
+            }
+            Err(refused) => {
+                permit.limits.add_rate(&limit, 0, refused.reset_ns);
+                let seconds = refused.retry_after_ns.div_ceil(1_000_000_000).max(1);
+                return Err(refuse_caller(permit, RefusalCode::RateExceeded, seconds));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn take_quota(mut permit: Permit, slot: Arc<QuotaSlot>, quota: &Quota, now: Now) -> Decision {
+    permit.limits.set_quota(quota.limit, quota.period);
+    match slot.take(now.mono_ns) {
+        QuotaTake::Taken(unit) => {
+            permit.reserved.add_quota(slot.clone(), unit);
+            permit.limits.set_quota_now(&slot, now.mono_ns);
+            Decision::Forward(permit)
+        }
+        QuotaTake::Exhausted => refuse_permit(permit, &slot, RefusalCode::QuotaExceeded, now),
+        QuotaTake::Empty => {
+            let question = Question::Lease {
+                slot: slot.clone(),
+                wait: permit.route().lease_wait,
+            };
+            let pending = Pending {
+                permit,
+                slot,
+                on_store_down: quota.on_store_down,
+            };
+            Decision::Ask(question, Box::new(pending))
+        }
+    }
+}
+
+fn refusal(code: RefusalCode, api: &Arc<Api>, route: Option<usize>) -> Box<Refusal> {
+    Box::new(Refusal {
+        api: Some(api.clone()),
+        route,
+        ..Refusal::new(code)
+    })
+}
+
+fn refuse_caller(permit: &Permit, code: RefusalCode, retry_after_s: u64) -> Box<Refusal> {
+    let identity = permit.identity.as_ref();
+    let mut refusal = refusal(code, &permit.api, Some(permit.route));
+    refusal.tenant_id = identity.map(|identity| identity.tenant_id);
+    refusal.key_id = identity.and_then(|identity| identity.key_id);
+    refusal.limits = permit.limits.clone();
+    refusal.retry_after_s = Some(retry_after_s);
+    refusal
+}
+
+#[cfg(test)]
+mod tests;
