@@ -174,6 +174,14 @@ pub async fn require_change_in(
     Ok(())
 }
 
+/// Refuses an edit of what the editor has not seen. `None`: the editor does not care.
+pub fn check_seen(present: i32, seen: Option<i32>) -> Result<(), ActionError> {
+    match seen {
+        Some(seen) if seen != present => Err(ActionError::EditedMeanwhile),
+        _ => Ok(()),
+    }
+}
+
 fn field_problem(error: FieldError) -> FieldProblem {
     FieldProblem {
         pointer: format!("/{}", error.field.replace('.', "/")),

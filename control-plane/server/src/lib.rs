@@ -13,6 +13,7 @@ mod clock;
 mod config;
 mod genesis;
 mod health;
+mod json;
 mod keyring;
 mod nodes;
 mod passwords;
@@ -28,6 +29,7 @@ mod signals;
 mod subscriptions;
 pub mod telemetry;
 mod upkeep;
+mod upstreams;
 
 use std::sync::Arc;
 
@@ -171,6 +173,7 @@ fn router(app: &App) -> Router {
     Router::new()
         .merge(nodes::router())
         .merge(health::router())
+        .merge(json::router())
         .layer(observe)
         .with_state(app.clone())
 }

@@ -4,25 +4,30 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A problem as its caller sees it: public text and stable code. The cause goes to the log.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
     status: u16,
     pub detail: String,
+    /// Stable, for programs.
     pub code: &'static str,
     message: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// What the problem is about, where the caller may not know its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldProblem>,
 }
 
 /// What is wrong with one field: an RFC 6901 pointer into the input.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FieldProblem {
     pub pointer: String,
     pub code: String,
@@ -40,6 +45,7 @@ impl Problem {
             code,
             message: title,
             request_id: None,
+            id: None,
             errors: Vec::new(),
         }
     }
@@ -58,6 +64,11 @@ impl Problem {
             "not_found",
             format!("there is no such {what}"),
         )
+    }
+
+    pub fn with_request_id(mut self, id: String) -> Self {
+        self.request_id = Some(id);
+        self
     }
 
     /// A failure that is ours: logged with its cause, told without it.
@@ -89,7 +100,9 @@ impl std::fmt::Display for Chain<'_> {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
-        let mut response = (status, Json(self)).into_response();
+        let mut response = (status, Json(&self)).into_response();
+        // For what stands around: it adds the request's id, or shows a page instead.
+        response.extensions_mut().insert(self);
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
