@@ -226,7 +226,7 @@ mod tests {
             outcome: Outcome::Granted.into(),
             ..Lease::default()
         };
-        slot.apply(&lease, 0);
+        slot.apply(&lease, 0, 0);
         report.set_quota_now(&slot, 0);
         check(&report, policy, r#""rate";r=4;t=1, "quota";r=710;t=61"#);
         // A plan with a smaller limit than the store last knew is what counts for the caller.

@@ -196,9 +196,11 @@ impl QuotaSlot {
     }
 
     /// Takes in an answer. `asked_at_ns`: when the request that it answers was sent first.
-    pub fn apply(&self, lease: &Lease, asked_at_ns: u64) -> Applied {
+    /// Between the end of a period and the start of the next one there may be a gap of a round
+    /// trip, in which [`QuotaSlot::take`] finds the slot empty.
+    pub fn apply(&self, lease: &Lease, asked_at_ns: u64, now_ns: u64) -> Applied {
         let mut books = self.books();
-        let (applied, ask_again_at_ns) = books.apply(&self.lanes, lease, asked_at_ns);
+        let (applied, ask_again_at_ns) = books.apply(&self.lanes, lease, asked_at_ns, now_ns);
         if let Some(at_ns) = ask_again_at_ns {
             self.ask_again_at_ns.store(at_ns, Ordering::Release);
         }

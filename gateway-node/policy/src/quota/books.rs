@@ -6,8 +6,6 @@ use super::demand::Demand;
 use super::lane::Lane;
 use super::{Applied, Held, LaneMark, Mark, SECOND_NS};
 
-/// Two answers about one boundary of periods differ by a round trip at most.
-const BOUNDARY_NS: u64 = 60 * SECOND_NS;
 const RETRY_NS: u64 = SECOND_NS;
 /// Doublings of the wait after answers that nothing is left: 32 seconds at most.
 const RETRY_DOUBLINGS_MAX: u32 = 5;
@@ -128,6 +126,7 @@ impl Books {
         lanes: &[Lane; 2],
         lease: &Lease,
         asked_at_ns: u64,
+        now_ns: u64,
     ) -> (Applied, Option<u64>) {
         self.asked_at_ns = None;
         let found = self.find(lease.period_start_ms);
@@ -144,20 +143,20 @@ impl Books {
             }
             Outcome::Granted | Outcome::Exhausted => {}
         }
-        let in_ns = |ms: u64| asked_at_ns.saturating_add(ms.saturating_mul(1_000_000));
-        let span = (in_ns(lease.starts_in_ms), in_ns(lease.ends_in_ms));
+        // The store spoke between asking and now: this is neither early to start nor late to end.
+        let after = |at_ns: u64, ms: u64| at_ns.saturating_add(ms.saturating_mul(1_000_000));
+        let span = (
+            after(now_ns, lease.starts_in_ms),
+            after(asked_at_ns, lease.ends_in_ms),
+        );
         if lease.ends_in_ms == 0 {
             return (Applied::Over, None);
         }
-        let Some(index) =
-            found.or_else(|| self.open(lanes, lease.period_start_ms, span, asked_at_ns))
+        let Some(index) = found.or_else(|| self.open(lanes, lease.period_start_ms, span, now_ns))
         else {
             return (Applied::Over, None);
         };
-        lanes[index].widen(span.0, span.1, lease.starts_in_ms == 0);
-        if lease.starts_in_ms > 0 {
-            self.join(lanes, index);
-        }
+        lanes[index].widen(span.0, span.1);
         let added = self.add(lanes, index, lease, asked_at_ns);
         if added > 0 {
             self.exhausted_times = 0;
@@ -253,25 +252,6 @@ impl Books {
             self.left_until_ms = self.left_until_ms.max(Some(period.start_ms));
             self.is_dirty = true;
             lanes[index].turn(0, 0);
-        }
-    }
-
-    /// One period ends where the next one starts. Each answer gives a bound of that instant that
-    /// is a little early; the later bound holds for both, so that there is no gap between.
-    fn join(&self, lanes: &[Lane; 2], index: usize) {
-        let (Some(this), Some(other)) = (&self.periods[index], &self.periods[1 - index]) else {
-            return;
-        };
-        let (first, second) = if this.start_ms < other.start_ms {
-            (&lanes[index], &lanes[1 - index])
-        } else {
-            (&lanes[1 - index], &lanes[index])
-        };
-        let (end, start) = (first.ends_at_ns(), second.starts_at_ns());
-        if end.abs_diff(start) <= BOUNDARY_NS {
-            let at = end.max(start);
-            first.set_span(first.starts_at_ns(), at);
-            second.set_span(at, second.ends_at_ns());
         }
     }
 

@@ -115,14 +115,10 @@ impl Lane {
         self.ends_at_ns.store(ends_at_ns, Ordering::Release);
     }
 
-    /// Takes in another answer about its period: both bounds are early, so that the later of two is
-    /// nearer. A period that runs has started, whatever was expected.
-    pub(super) fn widen(&self, starts_at_ns: u64, ends_at_ns: u64, has_started: bool) {
-        if has_started {
-            self.starts_at_ns.fetch_min(starts_at_ns, Ordering::AcqRel);
-        } else {
-            self.starts_at_ns.fetch_max(starts_at_ns, Ordering::AcqRel);
-        }
+    /// Takes in another answer about the period: of two starts the earlier is nearer to the true
+    /// one, of two ends the later.
+    pub(super) fn widen(&self, starts_at_ns: u64, ends_at_ns: u64) {
+        self.starts_at_ns.fetch_min(starts_at_ns, Ordering::AcqRel);
         self.ends_at_ns.fetch_max(ends_at_ns, Ordering::AcqRel);
     }
 

@@ -29,6 +29,11 @@ fn write(slot: &QuotaSlot, now_ns: u64) -> Vec<Held> {
     held
 }
 
+/// An answer that comes at once.
+fn apply(slot: &QuotaSlot, lease: &Lease, at_ns: u64) -> Applied {
+    slot.apply(lease, at_ns, at_ns)
+}
+
 fn spend(slot: &QuotaSlot, now_ns: u64) -> u64 {
     let mut units = 0;
     loop {
@@ -72,7 +77,7 @@ fn a_new_slot_asks_for_a_lease_when_somebody_waits() {
 #[test]
 fn granted_units_are_spendable_only_once_they_left_the_file() {
     let slot = slot();
-    assert_eq!(slot.apply(&lease(5, 3, DAY_MS), 0), Applied::Added(3));
+    assert_eq!(apply(&slot, &lease(5, 3, DAY_MS), 0), Applied::Added(3));
     assert_eq!(slot.take(0), QuotaTake::Empty);
     assert_eq!(slot.set_aside(0), 1);
     assert_eq!(slot.take(0), QuotaTake::Empty);
@@ -88,10 +93,10 @@ fn granted_units_are_spendable_only_once_they_left_the_file() {
 #[test]
 fn repeated_and_late_answers_add_nothing() {
     let slot = slot();
-    assert_eq!(slot.apply(&lease(5, 3, DAY_MS), 0), Applied::Added(3));
-    assert_eq!(slot.apply(&lease(5, 3, DAY_MS), 0), Applied::Added(0));
-    assert_eq!(slot.apply(&lease(5, 8, DAY_MS), 2), Applied::Added(5));
-    assert_eq!(slot.apply(&lease(5, 3, DAY_MS), 1), Applied::Added(0));
+    assert_eq!(apply(&slot, &lease(5, 3, DAY_MS), 0), Applied::Added(3));
+    assert_eq!(apply(&slot, &lease(5, 3, DAY_MS), 0), Applied::Added(0));
+    assert_eq!(apply(&slot, &lease(5, 8, DAY_MS), 2), Applied::Added(5));
+    assert_eq!(apply(&slot, &lease(5, 3, DAY_MS), 1), Applied::Added(0));
     assert_eq!(spend(&slot, 3), 8);
     let known = slot.known(3).expect("runs");
     assert_eq!((known.limit, known.remaining), (1000, 992));
@@ -100,7 +105,7 @@ fn repeated_and_late_answers_add_nothing() {
 #[test]
 fn a_period_ends_on_its_instant() {
     let slot = slot();
-    slot.apply(&lease(5, 2, 1000), 7);
+    apply(&slot, &lease(5, 2, 1000), 7);
     write(&slot, 7);
     let end = 7 + 1000 * MS;
     assert_eq!(slot.ends_in_s(7), 1);
@@ -108,42 +113,47 @@ fn a_period_ends_on_its_instant() {
     slot.give_back(unit);
     assert_eq!(slot.take(end), QuotaTake::Empty);
     assert_eq!(slot.known(end), None);
-    assert_eq!(slot.apply(&lease(5, 2, 0), end), Applied::Over);
+    assert_eq!(apply(&slot, &lease(5, 2, 0), end), Applied::Over);
 }
 
 #[test]
 fn the_next_period_takes_over_on_its_instant() {
     let slot = slot();
-    slot.apply(&lease(5, 5, 1000), 0);
+    apply(&slot, &lease(5, 5, 1000), 0);
     assert_eq!(spend(&slot, 0), 5);
     let next = Lease {
         starts_in_ms: 1000,
         ..lease(6, 4, 1000 + DAY_MS)
     };
-    assert_eq!(slot.apply(&next, 3), Applied::Added(4));
-    let before = 1000 * MS + 2;
-    assert_eq!(spend(&slot, before), 0, "the two bounds are joined");
-    assert!(slot.known(before).is_some());
-    assert_eq!(spend(&slot, before + 1), 4);
-    assert_eq!(slot.known(before + 1).expect("runs").remaining, 996);
+    assert_eq!(slot.apply(&next, 3, 8), Applied::Added(4));
+    let start = 1000 * MS + 8;
+    assert_eq!(spend(&slot, start - 1), 0);
+    assert_eq!(
+        slot.known(start - 1),
+        None,
+        "it is not known which one runs"
+    );
+    assert_eq!(slot.known(start).expect("runs").remaining, 1000);
+    assert_eq!(spend(&slot, start), 4);
+    assert_eq!(slot.known(start).expect("runs").remaining, 996);
 }
 
 #[test]
 fn units_never_cross_periods() {
     let slot = slot();
-    slot.apply(&lease(5, 10, 1000), 0);
+    apply(&slot, &lease(5, 10, 1000), 0);
     write(&slot, 0);
     let old = take(&slot, 0);
     for start in 6..10 {
         let now = (start as u64 - 5) * 1000 * MS;
-        assert_eq!(slot.apply(&lease(start, 2, 1000), now), Applied::Added(2));
+        assert_eq!(apply(&slot, &lease(start, 2, 1000), now), Applied::Added(2));
         if start == 7 {
             // Its lane has another period now.
             slot.give_back(Unit(old.0));
         }
         assert_eq!(spend(&slot, now), 2, "period {start}");
         if start >= 7 {
-            assert_eq!(slot.apply(&lease(5, 20, 1000), now), Applied::Over);
+            assert_eq!(apply(&slot, &lease(5, 20, 1000), now), Applied::Over);
         }
     }
 }
@@ -151,7 +161,7 @@ fn units_never_cross_periods() {
 #[test]
 fn what_was_used_up_is_not_asked_for_again_at_once() {
     let slot = slot();
-    slot.apply(&lease(5, 1, DAY_MS), 0);
+    apply(&slot, &lease(5, 1, DAY_MS), 0);
     assert_eq!(spend(&slot, 0), 1);
     let exhausted = Lease {
         available: 0,
@@ -159,17 +169,17 @@ fn what_was_used_up_is_not_asked_for_again_at_once() {
         ..lease(5, 1, DAY_MS)
     };
     for wait_s in [1, 2, 4, 8, 16, 32, 32] {
-        assert_eq!(slot.apply(&exhausted, 0), Applied::Exhausted);
+        assert_eq!(apply(&slot, &exhausted, 0), Applied::Exhausted);
         let at = wait_s * SECOND_NS;
         assert_eq!(slot.take(at - 1), QuotaTake::Exhausted);
         assert!(slot.items_to_ask(at - 1).is_empty());
         assert_eq!(slot.take(at), QuotaTake::Empty);
     }
     assert_eq!(slot.items_to_ask(32 * SECOND_NS).len(), 1);
-    slot.apply(&exhausted, 0);
+    apply(&slot, &exhausted, 0);
     slot.ask_again();
     assert_eq!(slot.take(1), QuotaTake::Empty);
-    assert_eq!(slot.apply(&lease(5, 3, DAY_MS), 1), Applied::Added(2));
+    assert_eq!(apply(&slot, &lease(5, 3, DAY_MS), 1), Applied::Added(2));
     assert_eq!(spend(&slot, 1), 2);
 }
 
@@ -180,7 +190,7 @@ fn exhaustion_ends_with_its_period() {
         outcome: Outcome::Exhausted.into(),
         ..lease(5, 0, 100)
     };
-    assert_eq!(slot.apply(&exhausted, 0), Applied::Exhausted);
+    assert_eq!(apply(&slot, &exhausted, 0), Applied::Exhausted);
     assert_eq!(slot.take(100 * MS - 1), QuotaTake::Exhausted);
     assert_eq!(slot.take(100 * MS), QuotaTake::Empty);
 }
@@ -192,7 +202,7 @@ fn without_a_quota_the_store_is_asked_seldom() {
         outcome: Outcome::NoQuota.into(),
         ..Lease::default()
     };
-    assert_eq!(slot.apply(&none, 0), Applied::NoQuota);
+    assert_eq!(apply(&slot, &none, 0), Applied::NoQuota);
     assert_eq!(slot.take(SECOND_NS - 1), QuotaTake::Exhausted);
     assert_eq!(slot.take(SECOND_NS), QuotaTake::Empty);
 }
@@ -200,7 +210,7 @@ fn without_a_quota_the_store_is_asked_seldom() {
 #[test]
 fn what_is_taken_back_is_told_only_once_it_left_the_file() {
     let slot = slot();
-    slot.apply(&lease(5, 10, DAY_MS), 0);
+    apply(&slot, &lease(5, 10, DAY_MS), 0);
     write(&slot, 0);
     take(&slot, 0);
     // A write that began before must not release what was taken back meanwhile.
@@ -224,14 +234,14 @@ fn what_is_taken_back_is_told_only_once_it_left_the_file() {
         returned_total: 9,
         ..lease(5, 10, DAY_MS)
     };
-    slot.apply(&acknowledged, 0);
+    apply(&slot, &acknowledged, 0);
     assert!(!slot.is_returning(0));
 }
 
 #[test]
 fn the_next_process_spends_what_the_file_held() {
     let first = slot();
-    first.apply(&lease(5, 10, DAY_MS), 0);
+    apply(&first, &lease(5, 10, DAY_MS), 0);
     let held = write(&first, 0);
     assert_eq!(held.len(), 1);
     let second = slot();
@@ -242,7 +252,7 @@ fn the_next_process_spends_what_the_file_held() {
     second.take(0);
     let items = second.items_to_ask(0);
     assert_eq!((items[0].period_start_ms, items[0].granted_total), (5, 0));
-    assert_eq!(second.apply(&lease(5, 4, DAY_MS), 0), Applied::Added(4));
+    assert_eq!(apply(&second, &lease(5, 4, DAY_MS), 0), Applied::Added(4));
     let third = slot();
     third.restore(held[0], held[0].ends_at_ns);
     assert_eq!(third.known(0), None, "the period is over");
@@ -253,7 +263,7 @@ fn about_a_second_of_demand_is_in_memory() {
     let slot = slot();
     let mut granted = lease(5, 900_000, DAY_MS);
     granted.available = 100_000;
-    slot.apply(&granted, 0);
+    apply(&slot, &granted, 0);
     for second in 0..60 {
         let now = second * SECOND_NS;
         slot.items_to_ask(now);
@@ -273,7 +283,7 @@ fn a_slab_lasts_ten_minutes_and_shrinks_near_the_end() {
     let slot = slot();
     let mut granted = lease(5, 2000, DAY_MS);
     granted.available = 1_000_000;
-    slot.apply(&granted, 0);
+    apply(&slot, &granted, 0);
     for second in 0..=100 {
         let now = second * SECOND_NS;
         slot.items_to_ask(now);
@@ -294,7 +304,7 @@ fn a_slab_lasts_ten_minutes_and_shrinks_near_the_end() {
     let slab = wanted(&slot, now);
     assert!((4500..=5000).contains(&slab), "{slab} beside 1000 left");
     granted.available = 30;
-    slot.apply(&granted, now);
+    apply(&slot, &granted, now);
     assert_eq!(
         wanted(&slot, now + 6 * SECOND_NS),
         8,
@@ -305,7 +315,7 @@ fn a_slab_lasts_ten_minutes_and_shrinks_near_the_end() {
 #[test]
 fn the_next_period_is_asked_for_some_minutes_ahead() {
     let slot = slot();
-    slot.apply(&lease(5, 100, DAY_MS), 0);
+    apply(&slot, &lease(5, 100, DAY_MS), 0);
     for second in 0..5 {
         slot.items_to_ask(second * SECOND_NS);
         write(&slot, second * SECOND_NS);
@@ -333,7 +343,7 @@ fn the_next_period_is_asked_for_some_minutes_ahead() {
 #[test]
 fn what_is_held_idle_goes_back() {
     let slot = slot();
-    slot.apply(&lease(5, 100, DAY_MS), 0);
+    apply(&slot, &lease(5, 100, DAY_MS), 0);
     slot.items_to_ask(0);
     assert_eq!(slot.take_back_idle(599 * SECOND_NS), 0);
     assert_eq!(slot.take_back_idle(600 * SECOND_NS), 100);
@@ -361,7 +371,7 @@ fn senseless_totals_do_no_harm() {
         },
         0,
     );
-    slot.apply(&senseless, 0);
+    apply(&slot, &senseless, 0);
     write(&slot, 0);
     take(&slot, 0);
     slot.items_to_ask(SECOND_NS);
