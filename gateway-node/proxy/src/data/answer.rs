@@ -125,9 +125,12 @@ pub(super) fn add_limits(headers: &mut HeaderMap, limits: &LimitReport) {
     let Some((policy, state)) = limits.header_values() else {
         return;
     };
-    if let (Ok(policy), Ok(state)) = (HeaderValue::try_from(policy), HeaderValue::try_from(state)) {
-        headers.insert(RATE_LIMIT_POLICY, policy);
-        headers.insert(RATE_LIMIT, state);
+    for (name, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)] {
+        if !text.is_empty()
+            && let Ok(value) = HeaderValue::from_str(text.as_str())
+        {
+            headers.insert(name, value);
+        }
     }
 }
 

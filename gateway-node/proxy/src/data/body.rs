@@ -191,6 +191,8 @@ impl Body for RequestBody {
 pub(super) struct AnswerBody {
     content: Content,
     exchange: Option<Box<Exchange>>,
+    /// What the body broke off with, while what came before it goes out.
+    failure: Option<hyper::Error>,
 }
 
 enum Content {
@@ -210,6 +212,7 @@ impl AnswerBody {
         Self {
             content,
             exchange: Some(exchange),
+            failure: None,
         }
     }
 
@@ -222,6 +225,7 @@ impl AnswerBody {
         Self {
             content: Content::Upstream { incoming, link },
             exchange: Some(exchange),
+            failure: None,
         }
     }
 
@@ -247,6 +251,9 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        if let Some(failure) = this.failure.take() {
+            return Poll::Ready(Some(Err(failure.into())));
+        }
         let (incoming, link) = match &mut this.content {
             Content::Upstream { incoming, link } => (incoming, link),
             Content::Ready(bytes) => {
@@ -279,7 +286,12 @@ impl Body for AnswerBody {
                 this.finish();
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error.into()))),
+            Poll::Ready(Some(Err(error))) => {
+                // hyper drops what it has not written yet when it learns of an error.
+                this.failure = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Poll::Ready(Some(Ok(frame))) => {
                 exchange.client.moved();
                 Poll::Ready(Some(Ok(match frame.into_data() {

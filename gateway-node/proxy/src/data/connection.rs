@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -82,10 +82,10 @@ impl Client {
     }
 
     /// A request begins.
-    pub(super) fn begin(&self, idle: Duration, now_ns: u64) {
+    pub(super) fn begin(&self, method: &Method, idle: Duration, now_ns: u64) {
         self.phase.set(Phase::Busy);
         self.wait_for_moves(idle, now_ns);
-        self.traffic.head_was_parsed();
+        self.traffic.head_was_parsed(method);
     }
 
     /// From now on the request may go on this long whenever no bytes move.

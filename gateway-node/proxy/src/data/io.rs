@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use http::Method;
+use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -34,15 +36,20 @@ struct Tail {
 }
 
 impl Traffic {
-    /// Called when a head was parsed: what was read before the last read is of no more use.
-    pub(super) fn head_was_parsed(&self) {
+    /// Called when a head of this method was parsed: it and what came before are of no more use.
+    pub(super) fn head_was_parsed(&self, method: &Method) {
         self.has_input.set(false);
         let tail = &mut *self.tail.borrow_mut();
-        if tail.last_read > 0 {
-            tail.bytes.drain(..tail.last_read);
-            tail.last_read = 0;
-            tail.bytes.shrink_to(TAIL_BYTES_KEPT);
-        }
+        let rest = &tail.bytes[tail.last_read..];
+        let head = if rest.starts_with(method.as_str().as_bytes()) {
+            memmem::find(rest, b"\r\n\r\n").map_or(0, |end| end + 4)
+        } else {
+            // It began in an earlier read; what is left of it here has no request line.
+            0
+        };
+        tail.bytes.drain(..tail.last_read + head);
+        tail.last_read = 0;
+        tail.bytes.shrink_to(TAIL_BYTES_KEPT);
     }
 
     /// Whether a head with this request line, among the last bytes, has the header `name`.
@@ -54,7 +61,7 @@ impl Traffic {
         let tail = self.tail.borrow();
         let mut rest = tail.bytes.as_slice();
         let mut is_found = false;
-        while let Some(start) = find(rest, request_line) {
+        while let Some(start) = memmem::find(rest, request_line) {
             rest = &rest[start + request_line.len()..];
             is_found = true;
             let names = rest
@@ -84,12 +91,6 @@ impl Traffic {
         let kept = &bytes[bytes.len().saturating_sub(TAIL_BYTES_MAX)..];
         tail.bytes.extend_from_slice(kept);
     }
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes
-        .windows(wanted.len())
-        .position(|window| window == wanted)
 }
 
 pub(super) enum Stream {
@@ -252,7 +253,18 @@ mod tests {
         traffic.read(&vec![b'x'; TAIL_BYTES_MAX + 7]);
         assert_eq!(traffic.tail.borrow().bytes.len(), TAIL_BYTES_MAX);
         traffic.read(b"yz");
-        traffic.head_was_parsed();
+        traffic.head_was_parsed(&Method::POST);
         assert_eq!(traffic.tail.borrow().bytes, b"yz");
+    }
+
+    #[test]
+    fn a_head_that_was_parsed_is_not_taken_for_the_next_one() {
+        let traffic = Traffic::default();
+        let next = b"POST /a HTTP/1.1\r\nTE: x\r\n\r\n";
+        let first = b"POST /a HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
+        traffic.read(&[&first[..], next].concat());
+        traffic.head_was_parsed(&Method::POST);
+        assert!(!traffic.head_has(LINE, b"content-length"));
+        assert_eq!(traffic.tail.borrow().bytes, next);
     }
 }

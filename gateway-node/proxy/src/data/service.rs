@@ -31,7 +31,7 @@ pub(super) async fn answer(
     let now = core.clock.now();
     let (mut parts, incoming) = request.into_parts();
     let strictly = strict::check(&core, &client, &parts);
-    client.begin(core.config.timeouts.idle, now.mono_ns);
+    client.begin(&parts.method, core.config.timeouts.idle, now.mono_ns);
     let head = Head {
         request_id: identity::request_id(&client, &parts.headers, &core.random, now.unix_ms),
         method: std::mem::replace(&mut parts.method, Method::GET),
