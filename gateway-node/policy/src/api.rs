@@ -7,7 +7,7 @@ use snapshot::document;
 use snapshot::id::{ApiId, RouteId, UpstreamId};
 
 use crate::compile::CompileError;
-use crate::cors::Cors;
+use crate::cors::{Cors, CorsError};
 use crate::gcra::{Gcra, RateLimit};
 use crate::registry::Registry;
 use crate::routing::{RouteTable, Template};
@@ -98,7 +98,8 @@ impl Api {
             table: None,
         };
         if api.refused.is_none()
-            && let Err(code) = api.add_routes(document.cors, document.routes, upstream, registry)
+            && let Err(code) =
+                api.add_routes(document.cors.as_ref(), document.routes, upstream, registry)
         {
             // What this node cannot read must not take the other APIs with it.
             api.refused = Some(code.to_owned());
@@ -109,7 +110,7 @@ impl Api {
 
     fn add_routes(
         &mut self,
-        cors: Option<document::Cors>,
+        cors: Option<&document::Cors>,
         routes: Vec<document::Route>,
         upstream: &dyn Fn(UpstreamId) -> Option<Arc<Upstream>>,
         registry: &Registry,
@@ -141,12 +142,11 @@ impl Api {
     }
 }
 
-fn compile_cors(document: Option<document::Cors>) -> Result<Option<Cors>, &'static str> {
+fn compile_cors(document: Option<&document::Cors>) -> Result<Option<Cors>, &'static str> {
     document
-        .as_ref()
         .map(Cors::compile)
         .transpose()
-        .map_err(|_| "cors_any_origin_with_credentials")
+        .map_err(CorsError::code)
 }
 
 impl Route {
@@ -178,7 +178,7 @@ impl Route {
                 first_byte: millis(timeouts.first_byte_ms),
                 idle: millis(timeouts.idle_ms),
             },
-            cors: compile_cors(document.cors)?,
+            cors: compile_cors(document.cors.as_ref())?,
             body_bytes_max: document.body_bytes_max,
             lease_wait: millis(document.lease_wait_ms).unwrap_or(LEASE_WAIT),
         })

@@ -185,10 +185,9 @@ fn references(entries: Vec<Entry>) -> Result<Vec<(Vec<u8>, ChunkRef)>, CompileEr
         .collect()
 }
 
-fn for_each(
-    directory: &Directory,
-    each: &mut dyn FnMut(&[u8], &ChunkRef) -> Result<(), CompileError>,
-) -> Result<(), CompileError> {
+type Each<'a> = &'a mut dyn FnMut(&[u8], &ChunkRef) -> Result<(), CompileError>;
+
+fn for_each(directory: &Directory, each: Each<'_>) -> Result<(), CompileError> {
     let mut outcome = Ok(());
     directory.for_each_leaf(&mut |entries| {
         for (key, reference) in entries {

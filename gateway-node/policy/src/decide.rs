@@ -23,6 +23,10 @@ use crate::tenants::{self, Plan, Quota, Subscription, Tenant};
 
 /// What becomes of a request.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and boxing it would cost every request"
+)]
 pub enum Decision {
     Forward(Permit),
     Answer(LocalAnswer),

@@ -46,7 +46,7 @@ impl TenantLeaf {
             if document.id != entry.key {
                 return Err(DecodeError::NotCanonical { what: "tenant" }.into());
             }
-            tenants.push(Tenant::compile(document)?);
+            tenants.push(Tenant::compile(&document)?);
         }
         tenants.sort_by_key(|tenant| tenant.id);
         Ok(Self(tenants.into()))
@@ -68,10 +68,10 @@ pub(crate) fn find<'t>(
 }
 
 impl Tenant {
-    fn compile(document: document::Tenant) -> Result<Self, CompileError> {
+    fn compile(document: &document::Tenant) -> Result<Self, CompileError> {
         let subscriptions: Result<Vec<Subscription>, CompileError> = document
             .subscriptions
-            .into_iter()
+            .iter()
             .map(Subscription::compile)
             .collect();
         Ok(Self {
@@ -91,7 +91,7 @@ impl Tenant {
 }
 
 impl Subscription {
-    fn compile(document: document::Subscription) -> Result<Self, CompileError> {
+    fn compile(document: &document::Subscription) -> Result<Self, CompileError> {
         let api_ids: Result<Vec<ApiId>, DecodeError> = document
             .api_ids
             .iter()

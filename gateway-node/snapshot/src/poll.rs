@@ -82,7 +82,7 @@ impl PollQuery {
                 "rejected_revision" => version.revision = value.parse().ok()?,
                 "rejected_code" => code = Some(value.chars().take(64).map(plain).collect()),
                 "rejected_detail" => {
-                    detail = value.chars().take(DETAIL_LENGTH_MAX).map(plain).collect()
+                    detail = value.chars().take(DETAIL_LENGTH_MAX).map(plain).collect();
                 }
                 _ => {}
             }

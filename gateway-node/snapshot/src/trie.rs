@@ -298,13 +298,14 @@ impl Update<'_> {
                 count,
             }));
         }
-        self.collapse(children.into_values().collect(), level, before)
+        let children: Vec<Child> = children.into_values().collect();
+        self.collapse(&children, level, before)
     }
 
     /// An interior node that no longer holds enough becomes one leaf of all that is below it.
     fn collapse(
         &mut self,
-        children: Vec<Child>,
+        children: &[Child],
         level: usize,
         before: usize,
     ) -> Result<Option<Subtree>, UpdateError> {
@@ -531,7 +532,7 @@ impl<L, E: From<DecodeError>> Loader<'_, L, E> {
                     Content::Leaf((self.compile)(leaf.entries)?),
                 )
             }
-            Node::Interior(interior) => self.interior(interior, prefix, previous)?,
+            Node::Interior(interior) => self.interior(&interior, prefix, previous)?,
         };
         Ok(Arc::new(TreeNode {
             address,
@@ -542,7 +543,7 @@ impl<L, E: From<DecodeError>> Loader<'_, L, E> {
 
     fn interior(
         &mut self,
-        interior: Interior,
+        interior: &Interior,
         prefix: &mut Vec<usize>,
         previous: Option<&Arc<TreeNode<L>>>,
     ) -> Result<(u64, Content<L>), E> {

@@ -510,7 +510,7 @@ fn granted(granted_total: u64, outcome: LeaseOutcome) -> Lease {
 /// What the lease task does with an answer, without the file.
 fn lease_arrives(slot: &QuotaSlot, lease: &Lease) {
     slot.items_to_ask(NOW.mono_ns);
-    slot.apply(lease, NOW.mono_ns);
+    slot.apply(lease, NOW.mono_ns, NOW.mono_ns);
     slot.set_aside(NOW.mono_ns);
     let (_, mark) = slot.draft(NOW.mono_ns);
     slot.written(&mark);
