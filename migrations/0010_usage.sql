@@ -80,7 +80,10 @@ begin
             if to_regclass('public.' || child) is null then
                 -- Two control planes may come here at once; the second finds the table made.
                 perform pg_advisory_xact_lock(hashtextextended('tollgate partitions', 0));
-                if to_regclass('public.' || child) is null then
+                -- A look-up by name may still remember that there was none; a query does not.
+                if not exists (select from pg_class
+                    where relname = child and relnamespace = 'public'::regnamespace)
+                then
                     execute format('create table public.%I partition of public.%I for values from (%L) to (%L)',
                         child, parent, start,
                         (date_trunc(unit, day::timestamp) + ('1 ' || unit)::interval) at time zone 'UTC');

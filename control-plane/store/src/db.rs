@@ -18,8 +18,8 @@ pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 /// Why there is no database to work with. Each says in one line what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    #[error("DATABASE_URL is not a PostgreSQL address")]
-    Address(#[source] sqlx::Error),
+    #[error("the database's address is not of the form postgres://user@host/database")]
+    Address(#[source] Option<sqlx::Error>),
     #[error("PostgreSQL cannot be reached: {0}")]
     Unreachable(#[source] sqlx::Error),
     #[error("PostgreSQL {found} is too old; version {OLDEST_SERVER} or newer is needed")]
@@ -92,8 +92,12 @@ impl Db {
 }
 
 fn options(url: &str) -> Result<PgConnectOptions, ConnectError> {
+    let is_ours = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    if !is_ours {
+        return Err(ConnectError::Address(None));
+    }
     Ok(PgConnectOptions::from_str(url)
-        .map_err(ConnectError::Address)?
+        .map_err(|cause| ConnectError::Address(Some(cause)))?
         .application_name("tollgate")
         .log_statements(tracing::log::LevelFilter::Trace))
 }

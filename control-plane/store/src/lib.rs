@@ -36,6 +36,8 @@ pub mod tenants;
 pub mod testing;
 mod tx;
 pub mod upstreams;
+pub mod usage;
+pub mod usage_reports;
 pub mod users;
 pub mod witness;
 

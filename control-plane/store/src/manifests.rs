@@ -83,7 +83,7 @@ pub async fn list(tx: &mut Conn, limit: u32) -> Result<Vec<StoredManifest>> {
 /// Forgets all but the newest `kept` revisions; returns how many went.
 pub async fn delete_old(tx: &mut PlatformTx, kept: u32) -> Result<u64> {
     let deleted = sqlx::query!(
-        "delete from manifests where (epoch, revision) < (
+        "delete from manifests where (epoch, revision) <= (
             select epoch, revision from manifests order by epoch desc, revision desc
             offset $1 limit 1
         )",

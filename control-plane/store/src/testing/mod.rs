@@ -1,7 +1,10 @@
 //! A fresh, migrated database per test, copied from a template that is made once for these
 //! migrations.
 
+mod world;
+
 use crate::{Db, migrate};
+pub use world::World;
 
 /// Connections of a test's pool; tests of contention need some.
 const CONNECTIONS: u32 = 12;
@@ -18,6 +21,11 @@ pub async fn database() -> Db {
     Db::connect(&database_url().await, CONNECTIONS)
         .await
         .expect("a database that was just made can be connected to")
+}
+
+/// The pool itself, without role and tenant: for tests of what transactions leave behind.
+pub fn pool(db: &Db) -> &sqlx::PgPool {
+    db.pool()
 }
 
 fn make() -> String {
