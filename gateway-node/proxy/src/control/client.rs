@@ -32,7 +32,7 @@ pub enum BadControlPlaneUrl {
 
 /// What a call can come to besides its answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CallError {
+pub enum CallError {
     #[error("the control plane could not be reached: {}", innermost(.0))]
     Unreachable(#[source] reqwest::Error),
     #[error("the control plane answered {status} {code}: {detail}")]
@@ -58,6 +58,19 @@ impl CallError {
             CallError::TooLarge { .. } => "answer_too_large",
             CallError::Malformed(cause) => cause.code(),
             CallError::Sign(_) => "cannot_sign",
+        }
+    }
+}
+
+impl CallError {
+    /// Whether the control plane may have done what it was asked, though no answer says so.
+    pub(crate) fn may_have_taken_effect(&self) -> bool {
+        match self {
+            CallError::Unreachable(_) | CallError::TooLarge { .. } | CallError::Malformed(_) => {
+                true
+            }
+            CallError::Refused { status, .. } => status.is_server_error(),
+            CallError::Sign(_) => false,
         }
     }
 }
@@ -101,7 +114,7 @@ pub(crate) struct SignedCalls {
 }
 
 /// Reads CONTROL_PLANE_URL: an origin, https unless its host is loopback.
-pub fn parse_url(text: &str) -> Result<Url, BadControlPlaneUrl> {
+pub(crate) fn parse_url(text: &str) -> Result<Url, BadControlPlaneUrl> {
     let url = Url::parse(text.trim()).map_err(|_| BadControlPlaneUrl::Invalid)?;
     let host = url.host_str().ok_or(BadControlPlaneUrl::Invalid)?;
     match url.scheme() {
@@ -114,7 +127,9 @@ pub fn parse_url(text: &str) -> Result<Url, BadControlPlaneUrl> {
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none();
-    is_origin.then_some(url).ok_or(BadControlPlaneUrl::NotAnOrigin)
+    is_origin
+        .then_some(url)
+        .ok_or(BadControlPlaneUrl::NotAnOrigin)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -153,7 +168,11 @@ impl ControlPlane {
         let body = message.encode_to_vec();
         let request = self.http.post(url).body(body);
         let answer = send(request, bounds).await?;
-        Ok(snapshot::decode("answer", &answer.body, bounds.answer_bytes_max)?)
+        Ok(snapshot::decode(
+            "answer",
+            &answer.body,
+            bounds.answer_bytes_max,
+        )?)
     }
 
     pub(crate) fn signed(self, node: NodeId, key: CallKey) -> SignedCalls {
@@ -187,7 +206,11 @@ impl SignedCalls {
         bounds: Bounds,
     ) -> Result<A, CallError> {
         let answer = self.call(Method::POST, path, body, bounds).await?;
-        Ok(snapshot::decode("answer", &answer.body, bounds.answer_bytes_max)?)
+        Ok(snapshot::decode(
+            "answer",
+            &answer.body,
+            bounds.answer_bytes_max,
+        )?)
     }
 
     async fn call(
@@ -305,10 +328,10 @@ mod tests {
     #[test]
     fn a_refusal_carries_the_code_of_its_problem() {
         let body = br#"{"code":"node_revoked","detail":"this node was revoked"}"#;
+        assert_eq!(refusal(StatusCode::FORBIDDEN, body).code(), "node_revoked");
         assert_eq!(
-            refusal(StatusCode::FORBIDDEN, body).code(),
-            "node_revoked"
+            refusal(StatusCode::BAD_GATEWAY, b"<html>").code(),
+            "http_502"
         );
-        assert_eq!(refusal(StatusCode::BAD_GATEWAY, b"<html>").code(), "http_502");
     }
 }

@@ -43,9 +43,10 @@ impl KeyRing {
         }
     }
 
-    /// The keys that open here, ready for use.
+    /// The keys in force, ready for use.
     pub(crate) fn open(&self) -> Vec<DataKey> {
-        self.sealed
+        let in_force = &self.sealed[..self.in_force];
+        in_force
             .iter()
             .filter_map(|sealed| match self.seal.open(sealed) {
                 Ok(key) => Some(key),
@@ -74,8 +75,8 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Forgets generations that are no longer in force, once a snapshot is active that was
-    /// compiled without them. True: there were any.
+    /// Forgets generations that are no longer in force, once the snapshot that is active and
+    /// stored was compiled without them.
     pub(crate) fn prune(&mut self, dir: &StateDir) -> std::io::Result<()> {
         if self.sealed.len() > self.in_force {
             self.sealed.truncate(self.in_force);
@@ -83,18 +84,9 @@ impl KeyRing {
         }
         Ok(())
     }
-
-    /// The keys of the last answer alone.
-    pub(crate) fn open_in_force(&self) -> Vec<DataKey> {
-        let in_force = &self.sealed[..self.in_force];
-        in_force
-            .iter()
-            .filter_map(|sealed| self.seal.open(sealed).ok())
-            .collect()
-    }
 }
 
-fn store(dir: &StateDir, sealed: &[SealedDataKey]) -> std::io::Result<()> {
+pub(crate) fn store(dir: &StateDir, sealed: &[SealedDataKey]) -> std::io::Result<()> {
     let keys = DataKeys {
         keys: sealed.to_vec(),
     };

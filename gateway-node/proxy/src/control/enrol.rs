@@ -17,7 +17,7 @@ const BOUNDS: Bounds = Bounds {
 
 /// Why a node is not enrolled.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EnrolError {
+pub enum EnrolError {
     #[error(transparent)]
     Call(#[from] CallError),
     #[error("the control plane is not the one that the enrolment token was made for: {0}")]

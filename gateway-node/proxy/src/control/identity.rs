@@ -7,7 +7,7 @@ use snapshot::id::NodeId;
 use snapshot::node_call::CallKey;
 use snapshot::seal::NodeSealKey;
 
-use super::StartError;
+use super::ControlError;
 use super::state_dir::{ReadError, StateDir};
 
 const KEYS: &str = "node-keys";
@@ -52,27 +52,27 @@ pub(crate) struct Enrolment {
 impl NodeKeys {
     /// The stored keys, or new ones, stored before anyone hears of them: enrolling again after a
     /// crash is then answered with the same node.
-    pub(crate) fn load_or_generate(dir: &StateDir) -> Result<Self, StartError> {
+    pub(crate) fn load_or_generate(dir: &StateDir) -> Result<Self, ControlError> {
         if let Some(bytes) = dir.read(KEYS)? {
             let unusable = || {
-                StartError::State(ReadError::Corrupt {
+                ControlError::State(ReadError::Corrupt {
                     path: dir.path(KEYS),
                 })
             };
             let stored = StoredKeys::decode(bytes.as_slice()).map_err(|_| unusable())?;
             return Self::from_stored(stored).map_err(|_| unusable());
         }
-        let signing =
-            Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| StartError::Random)?;
-        let seal = NodeSealKey::generate().map_err(|_| StartError::Random)?;
+        let signing = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+            .map_err(|_| ControlError::Random)?;
+        let seal = NodeSealKey::generate().map_err(|_| ControlError::Random)?;
         let stored = StoredKeys {
             signing_pkcs8: signing.as_ref().to_vec(),
             seal_public: seal.public_key().to_vec(),
             seal_private: seal.secret_bytes().to_vec(),
         };
         dir.write(KEYS, &stored.encode_to_vec())
-            .map_err(|source| StartError::Write { what: KEYS, source })?;
-        Self::from_stored(stored).map_err(|_| StartError::Random)
+            .map_err(|source| ControlError::Write { what: KEYS, source })?;
+        Self::from_stored(stored).map_err(|_| ControlError::Random)
     }
 
     fn from_stored(stored: StoredKeys) -> Result<Self, aws_lc_rs::error::KeyRejected> {
@@ -100,12 +100,12 @@ impl std::fmt::Debug for NodeKeys {
 }
 
 impl Enrolment {
-    pub(crate) fn load(dir: &StateDir) -> Result<Option<Self>, StartError> {
+    pub(crate) fn load(dir: &StateDir) -> Result<Option<Self>, ControlError> {
         let Some(bytes) = dir.read(ENROLMENT)? else {
             return Ok(None);
         };
         let unusable = || {
-            StartError::State(ReadError::Corrupt {
+            ControlError::State(ReadError::Corrupt {
                 path: dir.path(ENROLMENT),
             })
         };
@@ -113,10 +113,7 @@ impl Enrolment {
         Ok(Some(Self {
             node_id: NodeId::from_bytes(&stored.node_id).map_err(|_| unusable())?,
             deployment_id: stored.deployment_id,
-            root_fingerprint: stored
-                .root_fingerprint
-                .try_into()
-                .map_err(|_| unusable())?,
+            root_fingerprint: stored.root_fingerprint.try_into().map_err(|_| unusable())?,
         }))
     }
 

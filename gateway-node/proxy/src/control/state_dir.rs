@@ -29,7 +29,7 @@ pub enum StateDirError {
 
 /// What reading a file of the state directory can come to besides its payload or its absence.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
+pub enum ReadError {
     #[error("{} does not have the content that was written to it", path.display())]
     Corrupt { path: PathBuf },
     #[error("could not read {}", path.display())]
@@ -90,7 +90,10 @@ impl StateDir {
     /// Makes a directory below this one, if it is missing.
     pub(crate) fn create_dir(&self, name: &str) -> io::Result<()> {
         let path = self.path(name);
-        DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)?;
         self.remove_temporaries(&path)?;
         sync_dir(&self.root)
     }
@@ -122,6 +125,20 @@ impl StateDir {
             .and_then(|()| sync_dir(path.parent().unwrap_or(&self.root)));
         if written.is_err() {
             // A full disk is not helped by the half that was written.
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+
+    /// Replaces a file without flushing: it survives the death of the process, not of the machine.
+    pub(crate) fn write_unflushed(&self, name: &str, payload: &[u8]) -> io::Result<()> {
+        let path = self.path(name);
+        let temporary = temporary_name(&path);
+        let written = create_owner_only(&temporary)
+            .and_then(|mut file| file.write_all(&sha256(payload)).map(|()| file))
+            .and_then(|mut file| file.write_all(payload))
+            .and_then(|()| fs::rename(&temporary, &path));
+        if written.is_err() {
             let _ = fs::remove_file(&temporary);
         }
         written

@@ -1,0 +1,622 @@
+//! A control plane in the test's own process, written from the wire contract, and what tests need
+//! to run a node's control side against it.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use base64::Engine;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use prost::Message;
+use snapshot::chunk::{self, Address, ChunkRequest, ChunkResponse, CompressedChunk, Kind, Sealed};
+use snapshot::document;
+use snapshot::enrol::{self, EnrolRequest, EnrolResponse, EnrolToken};
+use snapshot::id::{NodeId, TenantId};
+use snapshot::lease::{
+    self, IncarnationRequest, IncarnationResponse, Lease, LeaseItem, LeaseRequest, LeaseResponse,
+};
+use snapshot::manifest::{Freshness, Manifest, RootStatement, Version, manifest_hash};
+use snapshot::node_call::{self, Call};
+use snapshot::poll::{
+    CHUNKS_PATH, DATA_KEYS_PATH, FRESHNESS_HEADER, PollQuery, SNAPSHOT_PATH, SnapshotResponse,
+};
+use snapshot::seal::{DataKey, DataKeys, PEPPER};
+use snapshot::sign::{Domain, Signed, SigningKey, fingerprint};
+use snapshot::trie::{self, Entry};
+use snapshot::usage::{self, UsageAck, UsageBatch};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::identity::random;
+
+/// Removed when it is dropped.
+pub(crate) struct TempDir(PathBuf);
+
+impl TempDir {
+    pub(crate) fn new() -> Self {
+        let name = format!("tollgate-node-{:032x}", u128::from_be_bytes(random()));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Waits until `is_so`, looking again every few milliseconds, and fails after ten seconds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    let what = what.to_owned();
+    let caller = std::panic::Location::caller();
+    async move {
+        let mut look = tokio::time::interval(Duration::from_millis(3));
+        let watching = async {
+            while !is_so() {
+                look.tick().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(10), watching).await;
+        assert!(waited.is_ok(), "{caller}: waited in vain until {what}");
+    }
+}
+
+const TENANT: u128 = 0x10;
+const HOUR_MS: u64 = 3_600_000;
+
+/// What the fake knows and what tests steer it by.
+pub(crate) struct State {
+    root: SigningKey,
+    online: SigningKey,
+    pub(crate) deployment_id: Vec<u8>,
+    pub(crate) epoch: u64,
+    pub(crate) revision: u64,
+    manifest: Option<Signed>,
+    chunks: HashMap<Address, Vec<u8>>,
+    pub(crate) data_keys: Vec<DataKey>,
+    /// Public keys of the enrolled node: for calls, for sealing.
+    node: Option<(Vec<u8>, Vec<u8>)>,
+    used_tokens: HashSet<String>,
+    processes: Vec<u64>,
+    pub(crate) quota: Quota,
+    pub(crate) usage: BTreeMap<u64, Vec<UsageBatch>>,
+    pub(crate) polls: Vec<PollQuery>,
+    pub(crate) chunk_calls: Vec<usize>,
+    /// Connections are cut instead of answered.
+    pub(crate) is_away: bool,
+    /// Calls to these paths take effect, but their answers are lost.
+    pub(crate) lost_answers: VecDeque<&'static str>,
+    /// How long freshness statements last.
+    pub(crate) fresh_for_ms: i64,
+    /// Changes what is sent.
+    pub(crate) tampering: Tampering,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tampering {
+    None,
+    Signature,
+    ChunkBytes,
+    Chain,
+}
+
+/// One tenant's quota, in one period.
+pub(crate) struct Quota {
+    pub(crate) limit: u64,
+    pub(crate) period_start_ms: i64,
+    pub(crate) ends_in_ms: u64,
+    /// By incarnation: granted, returned, highest sequence.
+    pub(crate) held: BTreeMap<u64, (u64, u64, u64)>,
+    pub(crate) requests: Vec<LeaseRequest>,
+}
+
+impl Quota {
+    pub(crate) fn outstanding(&self) -> u64 {
+        let held = self.held.values();
+        held.map(|(granted, returned, _)| granted.saturating_sub(*returned))
+            .sum()
+    }
+}
+
+pub(crate) struct Fake {
+    state: Mutex<State>,
+    changed: watch::Sender<u64>,
+    pub(crate) addr: SocketAddr,
+    connections: AtomicU64,
+}
+
+impl Fake {
+    /// Starts it on a port of its own; it ends with the test's runtime.
+    pub(crate) async fn start() -> Arc<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let fake = Arc::new(Self {
+            state: Mutex::new(State::new()),
+            changed: watch::channel(0).0,
+            addr: listener.local_addr().unwrap(),
+            connections: AtomicU64::new(0),
+        });
+        let accepting = fake.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                accepting.connections.fetch_add(1, Ordering::Relaxed);
+                let fake = accepting.clone();
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| answer(fake.clone(), request));
+                    let connection = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service);
+                    let _ = connection.await;
+                });
+            }
+        });
+        fake
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(crate) fn token(&self) -> String {
+        let print = fingerprint(&self.state().root.public_key());
+        EnrolToken::mint(&[7; 32], print).reveal()
+    }
+
+    /// Publishes a revision with one tenant that has this many keys.
+    pub(crate) fn publish(&self, keys: u32) -> Version {
+        let version = self.state().publish(keys);
+        self.changed.send_modify(|changes| *changes += 1);
+        version
+    }
+
+    /// Goes away, also for polls that wait.
+    pub(crate) fn go_away(&self) {
+        self.state().is_away = true;
+        self.changed.send_modify(|changes| *changes += 1);
+    }
+
+    pub(crate) fn come_back(&self) {
+        self.state().is_away = false;
+    }
+
+    pub(crate) fn wake_polls(&self) {
+        self.changed.send_modify(|changes| *changes += 1);
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            root: SigningKey::from_seed(&[1; 32]),
+            online: SigningKey::from_seed(&[2; 32]),
+            deployment_id: vec![3; 16],
+            epoch: 1,
+            revision: 0,
+            manifest: None,
+            chunks: HashMap::new(),
+            data_keys: vec![data_key(1)],
+            node: None,
+            used_tokens: HashSet::new(),
+            processes: Vec::new(),
+            quota: Quota {
+                limit: 1_000,
+                period_start_ms: 1_000_000,
+                ends_in_ms: HOUR_MS,
+                held: BTreeMap::new(),
+                requests: Vec::new(),
+            },
+            usage: BTreeMap::new(),
+            polls: Vec::new(),
+            chunk_calls: Vec::new(),
+            is_away: false,
+            lost_answers: VecDeque::new(),
+            fresh_for_ms: 600_000,
+            tampering: Tampering::None,
+        }
+    }
+
+    fn publish(&mut self, keys: u32) -> Version {
+        self.revision += 1;
+        let generation = self.data_keys.last().unwrap();
+        let peppers = vec![generation.seal(PEPPER, &[9; 32], [4; 12]).unwrap()];
+        let key_entries = (0..keys).map(key_entry);
+        let keys = trie::build(Kind::KeyLeaf, key_entries);
+        let tenants = trie::build(Kind::TenantLeaf, [tenant_entry()]);
+        let state = document::StateRoot {
+            keys: keys.root.clone(),
+            tenants: tenants.root.clone(),
+            peppers,
+        };
+        let state = chunk::encode(Kind::StateRoot, &state);
+        let config = chunk::encode(Kind::ConfigRoot, &document::ConfigRoot::default());
+        let manifest = Manifest {
+            deployment_id: self.deployment_id.clone(),
+            epoch: self.epoch,
+            revision: self.revision,
+            config: Some(config.reference()),
+            state: Some(state.reference()),
+            created_at_ms: 1,
+            min_reader: 1,
+        };
+        let all = [keys.chunks, tenants.chunks, vec![state, config]].concat();
+        for Sealed { address, bytes } in all {
+            self.chunks
+                .insert(address, chunk::compress(&bytes).unwrap());
+        }
+        let signed = self.online.sign(Domain::Manifest, manifest.encode_to_vec());
+        self.manifest = Some(signed);
+        manifest.version()
+    }
+
+    pub(crate) fn root_chain(&self) -> Vec<Signed> {
+        let statement = RootStatement {
+            deployment_id: self.deployment_id.clone(),
+            sequence: self.epoch,
+            epoch: self.epoch,
+            root_key: self.root.public_key().to_vec(),
+            online_keys: vec![self.online.public_key().to_vec()],
+        };
+        vec![self.root.sign(Domain::Root, statement.encode_to_vec())]
+    }
+
+    fn freshness(&self, manifest: &Signed) -> Signed {
+        let statement = Freshness {
+            manifest_hash: manifest_hash(manifest).0.to_vec(),
+            epoch: self.epoch,
+            revision: self.revision,
+            not_after_ms: unix_ms() + self.fresh_for_ms,
+        };
+        self.online
+            .sign(Domain::Freshness, statement.encode_to_vec())
+    }
+
+    fn sealed_keys(&self) -> DataKeys {
+        let (_, seal) = self.node.as_ref().unwrap();
+        let keys = self.data_keys.iter();
+        DataKeys {
+            keys: keys.map(|key| key.seal_to_node(seal).unwrap()).collect(),
+        }
+    }
+
+    fn enrol(&mut self, request: EnrolRequest) -> Result<EnrolResponse, StatusCode> {
+        EnrolToken::parse(&request.token).map_err(|_| StatusCode::UNAUTHORIZED)?;
+        UnparsedPublicKey::new(&ED25519, &request.signing_key)
+            .verify(request.token.as_bytes(), &request.proof)
+            .map_err(|_| StatusCode::UNAUTHORIZED)?;
+        let keys = (request.signing_key, request.seal_key);
+        if self.node.as_ref().is_some_and(|known| *known != keys) {
+            return Err(StatusCode::CONFLICT);
+        }
+        self.node = Some(keys);
+        Ok(EnrolResponse {
+            node_id: node_id().to_bytes(),
+            deployment_id: self.deployment_id.clone(),
+            root_chain: self.root_chain(),
+            data_keys: self.sealed_keys().keys,
+        })
+    }
+
+    fn snapshot(&self, manifest: &Signed) -> SnapshotResponse {
+        let mut response = SnapshotResponse {
+            root_chain: self.root_chain(),
+            manifest: Some(manifest.clone()),
+            freshness: Some(self.freshness(manifest)),
+        };
+        match self.tampering {
+            Tampering::Signature => {
+                if let Some(manifest) = &mut response.manifest {
+                    manifest.signature[5] ^= 1;
+                }
+            }
+            Tampering::Chain => {
+                let other = SigningKey::from_seed(&[66; 32]);
+                let payload = response.root_chain[0].payload.clone();
+                response.root_chain = vec![other.sign(Domain::Root, payload)];
+            }
+            Tampering::None | Tampering::ChunkBytes => {}
+        }
+        response
+    }
+
+    fn send_chunks(&mut self, request: &ChunkRequest) -> ChunkResponse {
+        self.chunk_calls.push(request.addresses.len());
+        let mut chunks = Vec::new();
+        for address in &request.addresses {
+            let wanted = Address::from_slice(address).unwrap();
+            let Some(zstd) = self.chunks.get(&wanted) else {
+                continue;
+            };
+            let mut zstd = zstd.clone();
+            if self.tampering == Tampering::ChunkBytes {
+                zstd = chunk::compress(b"something else").unwrap();
+            }
+            chunks.push(CompressedChunk {
+                address: address.clone(),
+                zstd,
+            });
+        }
+        ChunkResponse { chunks }
+    }
+
+    fn register(&mut self, request: IncarnationRequest) -> IncarnationResponse {
+        if self.processes.last() != Some(&request.process) {
+            self.processes.push(request.process);
+        }
+        IncarnationResponse {
+            incarnation: self.processes.len() as u64,
+            now_ms: unix_ms(),
+        }
+    }
+
+    fn lease(&mut self, request: &LeaseRequest) -> Result<LeaseResponse, StatusCode> {
+        if request.incarnation != self.processes.len() as u64 {
+            return Err(StatusCode::CONFLICT);
+        }
+        self.quota.requests.push(request.clone());
+        let items = request.items.iter();
+        Ok(LeaseResponse {
+            leases: items.map(|item| self.quota.grant(request, item)).collect(),
+        })
+    }
+
+    fn apply_usage(&mut self, batch: UsageBatch) -> UsageAck {
+        let applied = self.usage.entry(batch.incarnation).or_default();
+        if batch.sequence == applied.len() as u64 + 1 {
+            applied.push(batch);
+        }
+        UsageAck {
+            applied_sequence: applied.len() as u64,
+        }
+    }
+
+    /// Everything that was counted, over all incarnations.
+    pub(crate) fn counted(&self) -> u64 {
+        let batches = self.usage.values().flatten();
+        batches
+            .flat_map(|batch| &batch.counts)
+            .map(|count| count.count)
+            .sum()
+    }
+}
+
+impl Quota {
+    fn grant(&mut self, request: &LeaseRequest, item: &LeaseItem) -> Lease {
+        let (starts_in_ms, period_start_ms) = if item.is_for_next_period {
+            (self.ends_in_ms, self.period_start_ms + 1)
+        } else {
+            (0, self.period_start_ms)
+        };
+        let mut lease = Lease {
+            tenant_id: item.tenant_id.clone(),
+            group: item.group.clone(),
+            period_start_ms,
+            limit: self.limit,
+            starts_in_ms,
+            ends_in_ms: self.ends_in_ms + starts_in_ms,
+            ..Lease::default()
+        };
+        if item.is_for_next_period {
+            lease.set_outcome(lease::Outcome::Exhausted);
+            return lease;
+        }
+        if item.period_start_ms != 0 && item.period_start_ms != self.period_start_ms {
+            lease.period_start_ms = item.period_start_ms;
+            lease.ends_in_ms = 0;
+            lease.set_outcome(lease::Outcome::PeriodOver);
+            return lease;
+        }
+        let limit = self.limit;
+        let outstanding = self.outstanding();
+        let (granted, returned, sequence) = self.held.entry(request.incarnation).or_default();
+        *granted = (*granted).max(item.granted_total);
+        let gives_back = item.returned_total.saturating_sub(*returned);
+        *returned += gives_back;
+        let available = limit.saturating_sub(outstanding - gives_back);
+        let is_new = request.sequence > *sequence;
+        *sequence = (*sequence).max(request.sequence);
+        let grant = if is_new {
+            item.wanted.min(available)
+        } else {
+            0
+        };
+        *granted += grant;
+        lease.granted_total = *granted;
+        lease.returned_total = *returned;
+        lease.available = available - grant;
+        if grant == 0 && item.wanted > 0 && available == 0 {
+            lease.set_outcome(lease::Outcome::Exhausted);
+        }
+        lease
+    }
+}
+
+pub(crate) fn data_key(generation: u32) -> DataKey {
+    DataKey {
+        generation,
+        bytes: [generation as u8; 32],
+    }
+}
+
+pub(crate) fn node_id() -> NodeId {
+    NodeId(Uuid::from_u128(0xabc))
+}
+
+pub(crate) fn tenant_id() -> TenantId {
+    TenantId(Uuid::from_u128(TENANT))
+}
+
+fn key_entry(number: u32) -> Entry {
+    let id = Uuid::from_u128(0x1000 + u128::from(number))
+        .as_bytes()
+        .to_vec();
+    let key = document::Key {
+        id: id.clone(),
+        tenant_id: tenant_id().to_bytes(),
+        ..document::Key::default()
+    };
+    Entry {
+        key: chunk::sha256(&id).to_vec(),
+        value: key.encode_to_vec(),
+    }
+}
+
+fn tenant_entry() -> Entry {
+    let tenant = document::Tenant {
+        id: tenant_id().to_bytes(),
+        ..document::Tenant::default()
+    };
+    Entry {
+        key: tenant.id.clone(),
+        value: tenant.encode_to_vec(),
+    }
+}
+
+fn unix_ms() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(now.unwrap().as_millis()).unwrap()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is cut")]
+struct Cut;
+
+async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+    if fake.state().is_away {
+        return Err(Cut);
+    }
+    let target = head.uri.path_and_query().unwrap().to_string();
+    let token = head.headers.get(http::header::AUTHORIZATION);
+    let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    if head.uri.path() != enrol::PATH && !fake.is_signed(token, &head.method, &target, &body) {
+        return Ok(problem(StatusCode::UNAUTHORIZED, "bad_node_token"));
+    }
+    let path = head.uri.path().to_owned();
+    let answered = if path == SNAPSHOT_PATH {
+        fake.poll(head.uri.query().unwrap_or_default()).await?
+    } else {
+        fake.call(&path, &body)
+    };
+    let mut state = fake.state();
+    if state.lost_answers.front().is_some_and(|lost| *lost == path) {
+        state.lost_answers.pop_front();
+        return Err(Cut);
+    }
+    Ok(answered)
+}
+
+impl Fake {
+    fn is_signed(&self, token: Option<&str>, method: &Method, target: &str, body: &[u8]) -> bool {
+        let mut state = self.state();
+        let Some(((signing, _), token)) = state.node.as_ref().zip(token) else {
+            return false;
+        };
+        let key: [u8; 32] = signing.as_slice().try_into().unwrap();
+        let call = Call {
+            method: method.as_str(),
+            target,
+            body,
+        };
+        let is_good = node_call::verify(token, &key, call, unix_ms() / 1000).is_ok();
+        is_good && state.used_tokens.insert(token.to_owned())
+    }
+
+    async fn poll(&self, query: &str) -> Result<Response<Full<Bytes>>, Cut> {
+        let query = PollQuery::parse(query).unwrap();
+        let mut changes = self.changed.subscribe();
+        self.state().polls.push(query.clone());
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(query.wait_seconds);
+        loop {
+            changes.borrow_and_update();
+            {
+                let state = self.state();
+                if state.is_away {
+                    return Err(Cut);
+                }
+                if let Some(manifest) = &state.manifest
+                    && query.manifest != Some(manifest_hash(manifest))
+                {
+                    let body = state.snapshot(manifest).encode_to_vec();
+                    return Ok(Response::new(Full::new(body.into())));
+                }
+            }
+            let is_over = tokio::time::timeout_at(deadline, changes.changed())
+                .await
+                .is_err();
+            let is_woken = self.state().manifest.is_some() && !self.state().is_away;
+            if is_over || is_woken {
+                return self.not_modified(&query);
+            }
+        }
+    }
+
+    fn not_modified(&self, query: &PollQuery) -> Result<Response<Full<Bytes>>, Cut> {
+        let state = self.state();
+        let manifest = state.manifest.as_ref();
+        if let Some(manifest) = manifest.filter(|m| query.manifest != Some(manifest_hash(m))) {
+            let body = state.snapshot(manifest).encode_to_vec();
+            return Ok(Response::new(Full::new(body.into())));
+        }
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        if let Some(manifest) = manifest {
+            let freshness = state.freshness(manifest).encode_to_vec();
+            let value = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(freshness);
+            response
+                .headers_mut()
+                .insert(FRESHNESS_HEADER, value.parse().unwrap());
+        }
+        Ok(response)
+    }
+
+    fn call(&self, path: &str, body: &[u8]) -> Response<Full<Bytes>> {
+        let mut state = self.state();
+        match path {
+            enrol::PATH => respond(state.enrol(EnrolRequest::decode(body).unwrap())),
+            CHUNKS_PATH => respond(Ok(state.send_chunks(&ChunkRequest::decode(body).unwrap()))),
+            DATA_KEYS_PATH => respond(Ok(state.sealed_keys())),
+            lease::INCARNATION_PATH => {
+                respond(Ok(state.register(IncarnationRequest::decode(body).unwrap())))
+            }
+            lease::PATH => respond(state.lease(&LeaseRequest::decode(body).unwrap())),
+            usage::PATH => respond(Ok(state.apply_usage(UsageBatch::decode(body).unwrap()))),
+            _ => problem(StatusCode::NOT_FOUND, "not_found"),
+        }
+    }
+}
+
+fn respond<M: Message>(answer: Result<M, StatusCode>) -> Response<Full<Bytes>> {
+    match answer {
+        Ok(message) => Response::new(Full::new(message.encode_to_vec().into())),
+        Err(status) => problem(status, "refused"),
+    }
+}
+
+fn problem(status: StatusCode, code: &str) -> Response<Full<Bytes>> {
+    let body = format!(r#"{{"code":"{code}","detail":"said the fake"}}"#);
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response
+}

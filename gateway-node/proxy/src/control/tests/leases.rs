@@ -1,0 +1,189 @@
+//! Quota leases between a node and the store.
+
+use std::time::Duration;
+
+use policy::Fact;
+use policy::quota::{QuotaSlot, QuotaTake};
+
+use super::*;
+use crate::control::testing::tenant_id;
+
+const LONG: Duration = Duration::from_secs(5);
+
+impl TestNode {
+    fn slot(&self) -> Arc<QuotaSlot> {
+        self.shared.registry.quota(tenant_id(), "default")
+    }
+
+    /// Spends one unit as a core would, waiting as long as it takes.
+    async fn spend(&self, slot: &Arc<QuotaSlot>) -> bool {
+        for _ in 0..100 {
+            match slot.take(self.shared.clock.mono_ns()) {
+                QuotaTake::Taken(_) => return true,
+                QuotaTake::Exhausted => return false,
+                QuotaTake::Empty => match self.shared.ask_for_lease(slot.clone(), LONG).await {
+                    Fact::LeaseArrived | Fact::StoreAway => {}
+                    Fact::LeaseExhausted => return false,
+                },
+            }
+        }
+        panic!("neither granted nor refused");
+    }
+
+    async fn spend_all(&self, slot: &Arc<QuotaSlot>) -> u64 {
+        let mut spent = 0;
+        while self.spend(slot).await {
+            spent += 1;
+        }
+        spent
+    }
+}
+
+/// A state directory of a node that has enrolled, and its control plane.
+async fn quota_world(limit: u64) -> (Arc<Fake>, TempDir) {
+    let (fake, dir) = world().await;
+    fake.publish(1);
+    fake.state().quota.limit = limit;
+    (fake, dir)
+}
+
+#[tokio::test]
+async fn a_tenant_spends_its_quota_and_not_one_unit_more() {
+    let (fake, dir) = quota_world(300).await;
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        assert_eq!(node.spend_all(&node.slot()).await, 300);
+        assert_eq!(fake.state().quota.outstanding(), 300);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lost_answers_neither_lose_nor_double_a_unit() {
+    let (fake, dir) = quota_world(300).await;
+    for _ in 0..4 {
+        fake.state().lost_answers.push_back(snapshot::lease::PATH);
+    }
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        assert_eq!(node.spend_all(&node.slot()).await, 300);
+        assert!(fake.state().lost_answers.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_that_come_together_are_asked_for_in_one_call() {
+    let (fake, dir) = quota_world(10_000).await;
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        let (slot, mut asking) = (node.slot(), tokio::task::JoinSet::new());
+        for _ in 0..20 {
+            assert_eq!(slot.take(node.shared.clock.mono_ns()), QuotaTake::Empty);
+            let (shared, slot) = (node.shared.clone(), slot.clone());
+            asking.spawn_local(async move { shared.ask_for_lease(slot, LONG).await });
+        }
+        for fact in asking.join_all().await {
+            assert_eq!(fact, Fact::LeaseArrived);
+        }
+        assert_eq!(fake.state().quota.requests.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_its_balance_to_the_next_one() {
+    let (fake, dir) = quota_world(1_000).await;
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        let slot = node.slot();
+        let mut spent = 0;
+        // Draws grow with demand, until more is held than a second's worth.
+        while fake.state().quota.outstanding() < spent + 100 {
+            assert!(node.spend(&slot).await);
+            spent += 1;
+        }
+        fake.go_away();
+        node.kill(dir.path()).await;
+
+        let node = TestNode::start_with(config(&fake, dir.path())).await;
+        node.serves(1).await;
+        let slot = node.slot();
+        assert!(node.spend(&slot).await, "with the control plane away");
+        fake.come_back();
+        let after = 1 + node.spend_all(&slot).await;
+        let (total, outstanding) = (spent + after, fake.state().quota.outstanding());
+        assert_eq!(outstanding, 1_000);
+        assert!(total <= 1_000, "{total} spent");
+        assert!(
+            total > 500,
+            "only {total} spent: the kill burnt more than memory"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_that_stops_gives_back_what_it_did_not_spend() {
+    let (fake, dir) = quota_world(1_000).await;
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        let slot = node.slot();
+        for _ in 0..5 {
+            assert!(node.spend(&slot).await);
+        }
+        assert!(fake.state().quota.outstanding() > 5);
+        node.stop().await.unwrap();
+        assert_eq!(fake.state().quota.outstanding(), 5);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn units_taken_over_from_an_earlier_process_are_not_returned_as_the_new_ones() {
+    let (fake, dir) = quota_world(1_000).await;
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        let slot = node.slot();
+        let mut spent = 0;
+        while fake.state().quota.outstanding() < spent + 100 {
+            assert!(node.spend(&slot).await);
+            spent += 1;
+        }
+        node.kill(dir.path()).await;
+        let node = TestNode::start_with(config(&fake, dir.path())).await;
+        node.serves(1).await;
+        assert!(node.spend(&node.slot()).await);
+        node.stop().await.unwrap();
+        let state = fake.state();
+        for (granted, returned, _) in state.quota.held.values() {
+            assert!(returned <= granted, "{returned} of {granted}");
+        }
+        assert!(state.quota.outstanding() > spent);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_learns_at_once_that_the_store_is_away() {
+    let (fake, dir) = quota_world(1_000).await;
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        fake.go_away();
+        let fact = node.shared.ask_for_lease(node.slot(), LONG).await;
+        assert_eq!(fact, Fact::StoreAway);
+        let health = node.get("/healthz").await;
+        assert!(
+            health.contains("\"leases_failing_with\":\"control_plane_unreachable\""),
+            "{health}"
+        );
+    })
+    .await;
+}
