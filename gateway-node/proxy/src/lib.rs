@@ -15,4 +15,6 @@ mod run;
 pub mod shared;
 
 pub use config::Config;
+pub use control::ControlError;
+pub use data::{ListenError, TlsError};
 pub use run::{RunError, run};

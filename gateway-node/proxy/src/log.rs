@@ -66,7 +66,9 @@ impl Writer {
         let (queue, thread) = (self.queue.take(), self.thread.take());
         let ended = tokio::task::spawn_blocking(move || {
             // A writer that has already ended has nothing left to write.
-            queue.map(|queue| drop(queue.send(Message::Stop)));
+            if let Some(queue) = queue {
+                drop(queue.send(Message::Stop));
+            }
             thread.map(JoinHandle::join)
         });
         drop(ended.await);
@@ -297,7 +299,7 @@ mod tests {
     fn a_line_is_json_whatever_the_path_holds() {
         let (shared, _inbox) = Shared::new();
         let (queue, lines) = sync_channel(1);
-        let log = CoreLog::new(shared.clone(), Queue(Some(queue)));
+        let log = CoreLog::new(shared, Queue(Some(queue)));
         log.write(&record("/a\"b\\c\n\u{e4}"));
         log.flush();
         let Ok(Message::Lines { bytes, records: 1 }) = lines.recv() else {

@@ -43,6 +43,12 @@ pub struct CoreUsage {
     pub statuses: HashMap<u16, u64>,
 }
 
+impl CoreUsage {
+    fn is_empty(&self) -> bool {
+        self.counts.is_empty() && self.latencies.is_empty() && self.statuses.is_empty()
+    }
+}
+
 /// The meter of one core; never leaves its thread.
 pub(crate) struct Meter {
     shared: Arc<Shared>,
@@ -75,13 +81,10 @@ impl Meter {
         {
             return;
         }
-        let latency = held
-            .latencies
-            .entry((route_id, minute))
-            .or_insert(Latency {
-                buckets: [0; LATENCY_BUCKETS],
-                sum_us: 0,
-            });
+        let latency = held.latencies.entry((route_id, minute)).or_insert(Latency {
+            buckets: [0; LATENCY_BUCKETS],
+            sum_us: 0,
+        });
         latency.buckets[latency_bucket(micros)] += 1;
         latency.sum_us += micros;
     }
@@ -97,15 +100,6 @@ impl Meter {
 
     /// Hands over what was counted; keeps it for the next time, and says false, where it cannot.
     pub(crate) fn drain(&self) -> bool {
-        let usage = self.held.take();
-        if usage.counts.is_empty() && usage.latencies.is_empty() && usage.statuses.is_empty() {
-            return true;
-        }
-        let kept = self.shared.report(usage).err();
-        let is_done = kept.is_none();
-        if let Some(usage) = kept {
-            *self.held.borrow_mut() = usage;
-        }
-        is_done
+        self.held.borrow().is_empty() || self.shared.report(|| self.held.take())
     }
 }

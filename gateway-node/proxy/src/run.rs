@@ -35,6 +35,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let log = log::Writer::start(&config.access_log).map_err(RunError::AccessLog)?;
     let cores = data::Cores::start(&config, &shared, &log.queue())?;
 
+    tracing::info!(addr = %cores.addr(), "serving");
     let control_shutdown = CancellationToken::new();
     let mut control = spawn_control(&config, &shared, inbox, control_shutdown.clone())?;
     let early_end = tokio::select! {

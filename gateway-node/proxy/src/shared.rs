@@ -118,12 +118,15 @@ impl Shared {
         }
     }
 
-    /// Hands a core's counts to the control side, or gives them back when it is far behind.
-    pub(crate) fn report(&self, usage: CoreUsage) -> Result<(), CoreUsage> {
-        use mpsc::error::TrySendError;
-        self.reports.try_send(usage).map_err(|error| match error {
-            TrySendError::Full(usage) | TrySendError::Closed(usage) => usage,
-        })
+    /// Hands a core's counts to the control side; false, and none are taken, when it is far behind.
+    pub(crate) fn report(&self, take: impl FnOnce() -> CoreUsage) -> bool {
+        match self.reports.try_reserve() {
+            Ok(place) => {
+                place.send(take());
+                true
+            }
+            Err(_) => false,
+        }
     }
 }
 

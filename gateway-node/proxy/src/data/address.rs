@@ -45,7 +45,10 @@ pub(super) fn host_of(authority: &str) -> Result<Cow<'_, str>, EdgeRefusal> {
         _ => authority,
     };
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    let is_host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+    let is_host = match host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
         Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
         None => host.len() <= HOST_BYTES_MAX && host.bytes().all(is_name),
     };
@@ -141,7 +144,10 @@ mod tests {
         let trusts = |ip: IpAddr| matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 10);
         for (hops, expected) in [
             (vec!["6.6.6.6", "203.0.113.5"], "203.0.113.5"),
-            (vec!["6.6.6.6", " 203.0.113.5:99", "10.0.0.2"], "203.0.113.5"),
+            (
+                vec!["6.6.6.6", " 203.0.113.5:99", "10.0.0.2"],
+                "203.0.113.5",
+            ),
             (vec!["6.6.6.6", "garbage"], "10.0.0.1"),
             (vec!["\"[2001:db8::7]:80\"", "10.0.0.9"], "2001:db8::7"),
             (vec![], "10.0.0.1"),

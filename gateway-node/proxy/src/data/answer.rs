@@ -34,7 +34,7 @@ pub(super) fn refusal(refusal: &Refusal, mut exchange: Box<Exchange>) -> Respons
         message: code.message(),
         detail: code.detail(),
     };
-    let mut response = problem(code.status(), text, exchange);
+    let mut response = problem(code.status(), &text, exchange);
     let headers = response.headers_mut();
     add_limits(headers, &refusal.limits);
     if let Some(seconds) = refusal.retry_after_s {
@@ -47,17 +47,18 @@ pub(super) fn refusal(refusal: &Refusal, mut exchange: Box<Exchange>) -> Respons
         );
     }
     add_cors(headers, refusal.cors(), origin.as_ref());
-    if let Some(allow) = refusal.allow.as_deref().and_then(|allow| allow.parse().ok()) {
+    if let Some(allow) = refusal
+        .allow
+        .as_deref()
+        .and_then(|allow| allow.parse().ok())
+    {
         headers.insert(header::ALLOW, allow);
     }
     response
 }
 
 /// What the edge refused, or could not do.
-pub(super) fn edge_refusal(
-    refusal: EdgeRefusal,
-    exchange: Box<Exchange>,
-) -> Response<AnswerBody> {
+pub(super) fn edge_refusal(refusal: EdgeRefusal, exchange: Box<Exchange>) -> Response<AnswerBody> {
     let text = Text {
         code: refusal.code(),
         message: refusal.message(),
@@ -68,7 +69,7 @@ pub(super) fn edge_refusal(
         add_cors(&mut added, permit.cors(), exchange.origin.as_ref());
         add_limits(&mut added, permit.limits());
     }
-    let mut response = problem(refusal.status(), text, exchange);
+    let mut response = problem(refusal.status(), &text, exchange);
     let headers = response.headers_mut();
     headers.extend(added);
     if let Some(seconds) = refusal.retry_after_s() {
@@ -81,7 +82,7 @@ pub(super) fn edge_refusal(
 }
 
 /// What `policy` answered in the upstream's stead.
-pub(super) fn local(answer: LocalAnswer, mut exchange: Box<Exchange>) -> Response<AnswerBody> {
+pub(super) fn local(answer: &LocalAnswer, mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     exchange.status = status.as_u16();
     let mut response = Response::new(AnswerBody::ready(Bytes::new(), exchange));
@@ -100,11 +101,7 @@ fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
 }
 
 /// The route's CORS headers instead of whatever the upstream said.
-pub(super) fn add_cors(
-    headers: &mut HeaderMap,
-    cors: Option<&Cors>,
-    origin: Option<&HeaderValue>,
-) {
+pub(super) fn add_cors(headers: &mut HeaderMap, cors: Option<&Cors>, origin: Option<&HeaderValue>) {
     let Some(cors) = cors else { return };
     let said: Vec<HeaderName> = headers
         .keys()
@@ -152,7 +149,7 @@ struct Text {
 
 /// All parts are fixed texts without anything that JSON escapes, but for the request id, which was
 /// made here or checked.
-fn problem(status: u16, text: Text, mut exchange: Box<Exchange>) -> Response<AnswerBody> {
+fn problem(status: u16, text: &Text, mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     exchange.status = status.as_u16();
     exchange.code = Some(text.code);

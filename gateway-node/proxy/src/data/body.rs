@@ -217,11 +217,7 @@ impl AnswerBody {
     }
 
     /// What the upstream sends, as it comes.
-    pub(super) fn upstream(
-        incoming: Incoming,
-        link: Box<Link>,
-        exchange: Box<Exchange>,
-    ) -> Self {
+    pub(super) fn upstream(incoming: Incoming, link: Box<Link>, exchange: Box<Exchange>) -> Self {
         Self {
             content: Content::Upstream { incoming, link },
             exchange: Some(exchange),

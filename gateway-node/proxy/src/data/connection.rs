@@ -217,7 +217,10 @@ impl<'a> Watch<'a> {
         let client = self.client;
         if client.phase.get() == Phase::Resting && client.traffic.has_input.get() {
             client.phase.set(Phase::Head);
-            client.wait(self.core.config.timeouts.header_read, self.core.clock.mono_ns());
+            client.wait(
+                self.core.config.timeouts.header_read,
+                self.core.clock.mono_ns(),
+            );
         }
         if self.was_told {
             // The request was told and hyper still waits: the peer does not even take the answer.

@@ -53,7 +53,10 @@ impl Door {
     }
 
     fn count_in(&self, address: IpAddr) -> bool {
-        let mut per_address = self.per_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut per_address = self
+            .per_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let count = per_address.entry(address).or_default();
         let has_room = *count < self.per_address_max;
         *count += u32::from(has_room);
@@ -99,7 +102,10 @@ mod tests {
         assert!(door.enter(one).is_none(), "its address has two");
         let third = door.enter(two);
         assert!(third.is_some());
-        assert!(door.enter(IpAddr::from([192, 0, 2, 3])).is_none(), "three in all");
+        assert!(
+            door.enter(IpAddr::from([192, 0, 2, 3])).is_none(),
+            "three in all"
+        );
         drop(first);
         assert!(door.enter(one).is_some());
     }

@@ -94,7 +94,9 @@ impl Exchange {
 
     /// The path in its one form, which the decision was about.
     pub(super) fn path(&self) -> &str {
-        self.normal_path.as_deref().unwrap_or_else(|| self.uri.path())
+        self.normal_path
+            .as_deref()
+            .unwrap_or_else(|| self.uri.path())
     }
 
     /// The answer's head has come.
@@ -153,7 +155,11 @@ impl Exchange {
             request_id: self.request_id.to_str().unwrap_or_default(),
             client: self.client_ip,
             method: self.method.as_str(),
-            host: self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            host: self
+                .host
+                .as_ref()
+                .and_then(|host| host.to_str().ok())
+                .unwrap_or_default(),
             path: self.path(),
             status: self.status,
             code: self.code,
@@ -162,7 +168,10 @@ impl Exchange {
             key_id: self.subject.key_id,
             duration_us,
             upstream_us: self.upstream_us,
-            request_bytes: self.upload.as_ref().map_or(0, |upload| upload.received_bytes()),
+            request_bytes: self
+                .upload
+                .as_ref()
+                .map_or(0, |upload| upload.received_bytes()),
             response_bytes: self.response_bytes,
             is_aborted: !self.is_complete,
         });
@@ -189,7 +198,9 @@ impl Drop for Exchange {
         self.core.latest_ns.set(now_ns);
         let duration_us = now_ns.saturating_sub(self.begun.mono_ns) / 1000;
         if was_admitted && let Some(route_id) = self.subject.route_id {
-            self.core.meter.latency(route_id, self.minute(), duration_us);
+            self.core
+                .meter
+                .latency(route_id, self.minute(), duration_us);
         }
         if was_answered {
             self.core.meter.status(self.status);
@@ -200,6 +211,7 @@ impl Drop for Exchange {
         if self.core.log.is_on() {
             self.log(duration_us);
         }
-        self.client.end(self.core.config.timeouts.keep_alive, now_ns);
+        self.client
+            .end(self.core.config.timeouts.keep_alive, now_ns);
     }
 }

@@ -92,7 +92,10 @@ fn outgoing_headers(
     };
     let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
     headers::clean_request(&mut headers, peer);
-    for name in [permit.credential_header(), permit.key_header()].into_iter().flatten() {
+    for name in [permit.credential_header(), permit.key_header()]
+        .into_iter()
+        .flatten()
+    {
         headers.remove(name);
     }
     if let Some(identity) = permit.identity() {
@@ -103,7 +106,10 @@ fn outgoing_headers(
     identity::add_forwarding(&mut headers, client, exchange.host.clone());
     if is_chunked {
         // hyper sends no body with a GET unless it is told to.
-        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        headers.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
     }
     headers
 }
@@ -126,7 +132,8 @@ async fn send(
         .map_err(|error| unreachable(permit, &error))?;
     // Only a connection that rested can break before it was any use, and only what may be done
     // twice is sent twice (RFC 9110, section 9.2.2).
-    let spare = (connected.link.is_reused && exchange.method.is_idempotent()).then(|| headers.clone());
+    let spare =
+        (connected.link.is_reused && exchange.method.is_idempotent()).then(|| headers.clone());
     let request = build(exchange, permit, headers, &connected.target)?;
     if exchange.upload.is_none() {
         client.wait(times.first_byte, core.clock.mono_ns());
@@ -296,4 +303,3 @@ fn is_understood(headers: &HeaderMap) -> bool {
         _ => false,
     }
 }
-

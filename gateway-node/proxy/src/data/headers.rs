@@ -72,9 +72,8 @@ pub(super) fn clean_request(headers: &mut HeaderMap, peer: Peer) {
     for name in headers.keys() {
         let text = name.as_str();
         has_connection |= text == "connection";
-        let is_unwanted = is_hop_by_hop(text)
-            || is_ours(text)
-            || (peer == Peer::Other && is_forwarding(text));
+        let is_unwanted =
+            is_hop_by_hop(text) || is_ours(text) || (peer == Peer::Other && is_forwarding(text));
         if is_unwanted {
             unwanted.push(name.clone());
         }

@@ -226,8 +226,13 @@ fn forwarded(client: &Client, host: &HeaderValue, proto: &str) -> HeaderValue {
         IpAddr::V6(ip) => write!(text, "for=\"[{ip}]\""),
     };
     // The host was checked: it holds nothing that would end the quotes.
-    let _ = write!(text, ";host=\"{}\";proto={proto}", host.to_str().unwrap_or_default());
-    let value = HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"));
+    let _ = write!(
+        text,
+        ";host=\"{}\";proto={proto}",
+        host.to_str().unwrap_or_default()
+    );
+    let value =
+        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"));
     *cache = Some((host.clone(), value.clone()));
     value
 }
@@ -257,7 +262,10 @@ mod tests {
             (format!("ff-{TRACE}-b7ad6b7169203331-01"), false),
             (format!("00-{}-b7ad6b7169203331-01", "0".repeat(32)), false),
             (format!("00-{TRACE}-0000000000000000-01"), false),
-            (format!("00-{}-b7ad6b7169203331-01", TRACE.to_uppercase()), false),
+            (
+                format!("00-{}-b7ad6b7169203331-01", TRACE.to_uppercase()),
+                false,
+            ),
             (String::from("garbage"), false),
         ] {
             let mut headers = HeaderMap::new();
@@ -283,6 +291,12 @@ mod tests {
         let many = vec!["orders:read"; 1000];
         let value = scopes(many.into_iter());
         assert!(value.len() <= VALUE_BYTES_MAX);
-        assert!(value.to_str().expect("ascii").split(' ').all(|scope| scope == "orders:read"));
+        assert!(
+            value
+                .to_str()
+                .expect("ascii")
+                .split(' ')
+                .all(|scope| scope == "orders:read")
+        );
     }
 }

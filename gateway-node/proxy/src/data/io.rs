@@ -241,9 +241,18 @@ mod tests {
     fn a_header_is_found_in_the_head_it_stands_in_only() {
         check(&["POST /a HTTP/1.1\r\nTE: x\r\n\r\n"], false);
         check(&["POST /a HTTP/1.1\r\ncontent-LENGTH: 3\r\n\r\n"], true);
-        check(&["POST /a HTTP/1.1\r\nA: b\r\ncont", "ent-length:3\r\n\r\n"], true);
-        check(&["POST /a HTTP/1.1\r\n\r\ncontent-length: 3\r\n\r\n"], false);
-        check(&["PUT /b HTTP/1.1\r\ncontent-length: 0\r\n\r\nPOST /a HTTP/1.1\r\n\r\n"], false);
+        check(
+            &["POST /a HTTP/1.1\r\nA: b\r\ncont", "ent-length:3\r\n\r\n"],
+            true,
+        );
+        check(
+            &["POST /a HTTP/1.1\r\n\r\ncontent-length: 3\r\n\r\n"],
+            false,
+        );
+        check(
+            &["PUT /b HTTP/1.1\r\ncontent-length: 0\r\n\r\nPOST /a HTTP/1.1\r\n\r\n"],
+            false,
+        );
     }
 
     #[test]

@@ -35,6 +35,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 pub use self::listen::ListenError;
+pub use self::tls::TlsError;
 
 use self::core::Core;
 use self::door::Door;

@@ -45,7 +45,7 @@ pub(super) async fn answer(
     };
     let permit = match settle_questions(&core, decision).await {
         Decision::Forward(permit) => permit,
-        Decision::Answer(local) => return Ok(answer::local(local, exchange)),
+        Decision::Answer(local) => return Ok(answer::local(&local, exchange)),
         Decision::Refuse(refused) => {
             return Ok(answer::refusal(&refused, exchange));
         }
@@ -62,11 +62,7 @@ pub(super) async fn answer(
 }
 
 /// Asks `policy`. Notes on the way what the exchange is logged and forwarded with.
-fn decide(
-    core: &Core,
-    exchange: &mut Exchange,
-    parts: &Parts,
-) -> Result<Decision, EdgeRefusal> {
+fn decide(core: &Core, exchange: &mut Exchange, parts: &Parts) -> Result<Decision, EdgeRefusal> {
     let Exchange {
         client,
         begun,

@@ -18,7 +18,10 @@ pub(super) fn check(core: &Core, client: &Client, parts: &Parts) -> Result<(), E
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Err(EdgeRefusal::MethodNotSupported);
     }
-    let target_bytes = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let target_bytes = parts
+        .uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
     if target_bytes > limits.uri_bytes_max {
         return Err(EdgeRefusal::UriTooLong);
     }

@@ -10,7 +10,10 @@ use super::support::*;
 async fn bodies_of_known_and_unknown_length_pass_unchanged() {
     let origin = Origin::scripted(|stream, request| {
         Box::pin(async move {
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", request.body.len());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
+                request.body.len()
+            );
             stream.write_all(head.as_bytes()).await.is_ok()
                 && stream.write_all(&request.body).await.is_ok()
         })
@@ -20,11 +23,18 @@ async fn bodies_of_known_and_unknown_length_pass_unchanged() {
     let large = "0123456789abcdef".repeat(100_000);
     for method in ["POST", "PUT", "GET", "DELETE"] {
         let head = format!("{method} /api/open/a HTTP/1.1\r\nHost: a\r\n");
-        let answer = node.ask(format!("{head}Content-Length: {}\r\n\r\n{large}", large.len())).await;
+        let answer = node
+            .ask(format!(
+                "{head}Content-Length: {}\r\n\r\n{large}",
+                large.len()
+            ))
+            .await;
         assert_eq!(answer.text(), large);
         assert_eq!(origin.last().header("content-length"), Some("1600000"));
         let chunks = format!("5\r\nhello\r\n{:x}\r\n{large}\r\n0\r\n\r\n", large.len());
-        let answer = node.ask(format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunks}")).await;
+        let answer = node
+            .ask(format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunks}"))
+            .await;
         assert_eq!(answer.body.len(), 5 + large.len());
         assert_eq!(origin.last().header("transfer-encoding"), Some("chunked"));
         let answer = node.ask(format!("{head}Content-Length: 0\r\n\r\n")).await;
@@ -37,7 +47,10 @@ async fn bodies_of_known_and_unknown_length_pass_unchanged() {
 async fn answers_without_a_body_stay_without() {
     for (answer, status) in [
         ("HTTP/1.1 204 No Content\r\n\r\n", 204),
-        ("HTTP/1.1 304 Not Modified\r\netag: \"a\"\r\ncontent-length: 5\r\n\r\n", 304),
+        (
+            "HTTP/1.1 304 Not Modified\r\netag: \"a\"\r\ncontent-length: 5\r\n\r\n",
+            304,
+        ),
         ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 200),
     ] {
         let origin = Origin::saying(answer).await;
@@ -50,7 +63,9 @@ async fn answers_without_a_body_stay_without() {
             assert_eq!(answer.body, b"");
             assert_eq!(answer.header("transfer-encoding"), None);
         }
-        let connections = origin.connections.load(std::sync::atomic::Ordering::Relaxed);
+        let connections = origin
+            .connections
+            .load(std::sync::atomic::Ordering::Relaxed);
         assert_eq!(connections, 1, "the upstream's connection was used again");
     }
 }
@@ -61,7 +76,9 @@ async fn head_gets_the_head_of_the_answer_and_no_body() {
     let node = Node::start(&Fixture::new(&[origin.addr]));
     let mut client = node.connect().await;
     for path in ["/api/open/a", "/api/open/a", "/nowhere", "/api/open/a"] {
-        client.send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        client
+            .send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
+            .await;
         let answer = client.answer_to(BodyOf::Head).await;
         match path {
             "/nowhere" => assert_eq!(answer.status, 404),
@@ -72,10 +89,17 @@ async fn head_gets_the_head_of_the_answer_and_no_body() {
     let node = Node::start(&Fixture::new(&[chunked.addr]));
     let mut client = node.connect().await;
     for _ in 0..2 {
-        client.send("HEAD /api/open/a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        client
+            .send("HEAD /api/open/a HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await;
         let answer = client.answer_to(BodyOf::Head).await;
         assert_eq!(answer.status, 200);
-        assert_ne!(answer.header("content-length"), Some("0"), "{}", answer.head);
+        assert_ne!(
+            answer.header("content-length"),
+            Some("0"),
+            "{}",
+            answer.head
+        );
     }
 }
 
@@ -83,7 +107,9 @@ async fn head_gets_the_head_of_the_answer_and_no_body() {
 async fn an_answer_that_ends_with_its_connection_comes_whole() {
     let origin = Origin::scripted(|stream, _| {
         Box::pin(async move {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nuntil close").await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\n\r\nuntil close")
+                .await;
             false
         })
     })
@@ -120,11 +146,17 @@ async fn continue_is_said_only_to_an_admitted_request() {
     let origin = Origin::echo().await;
     let node = Node::start(&Fixture::new(&[origin.addr]));
     let post = |path: &str| {
-        format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        )
     };
     let mut client = node.connect().await;
     client.send(post("/api/keyed/a")).await;
-    assert_eq!(client.answer().await.status, 401, "without any 100 before it");
+    assert_eq!(
+        client.answer().await.status,
+        401,
+        "without any 100 before it"
+    );
     let mut client = node.connect().await;
     client.send(post("/api/open/a")).await;
     assert_eq!(client.answer_to(BodyOf::Head).await.status, 100);
@@ -169,14 +201,29 @@ async fn a_client_that_does_not_read_stops_the_upstream_from_sending() {
     let mut client = node.connect().await;
     client.send(get("/api/open/a", "")).await;
     let mut first = [0; 1];
-    client.0.read_exact(&mut first).await.expect("the answer begins");
+    client
+        .0
+        .read_exact(&mut first)
+        .await
+        .expect("the answer begins");
     // The idle timeout ends it: by then nothing had moved for a while.
     let closed = async {
-        while node.shared.gauges.client_connections.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+        while node
+            .shared
+            .gauges
+            .client_connections
+            .load(std::sync::atomic::Ordering::Relaxed)
+            > 0
+        {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(DEADLINE, closed).await.expect("the silent client is cut off");
+    tokio::time::timeout(DEADLINE, closed)
+        .await
+        .expect("the silent client is cut off");
     let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
-    assert!(sent < 50_000_000, "{sent} bytes were taken from the upstream");
+    assert!(
+        sent < 50_000_000,
+        "{sent} bytes were taken from the upstream"
+    );
 }

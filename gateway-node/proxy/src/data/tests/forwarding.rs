@@ -8,7 +8,10 @@ async fn node() -> (Node, Origin) {
 }
 
 fn keyed(headers: &str) -> String {
-    get("/api/keyed/a", &format!("x-api-key: {}\r\n{headers}", api_key()))
+    get(
+        "/api/keyed/a",
+        &format!("x-api-key: {}\r\n{headers}", api_key()),
+    )
 }
 
 #[tokio::test]
@@ -23,15 +26,29 @@ async fn the_caller_is_named_by_the_node_and_by_nobody_else() {
         .await;
     assert_eq!(answer.status, 200);
     let received = origin.last();
-    let tenant = snapshot::id::TenantId::from_bytes(&TENANT).expect("an id").to_string();
-    let key = snapshot::id::ApiKeyId::from_bytes(&KEY_ID).expect("an id").to_string();
-    assert_eq!(received.header("x-tollgate-tenant-id"), Some(tenant.as_str()));
+    let tenant = snapshot::id::TenantId::from_bytes(&TENANT)
+        .expect("an id")
+        .to_string();
+    let key = snapshot::id::ApiKeyId::from_bytes(&KEY_ID)
+        .expect("an id")
+        .to_string();
+    assert_eq!(
+        received.header("x-tollgate-tenant-id"),
+        Some(tenant.as_str())
+    );
     assert_eq!(received.header("x-tollgate-key-id"), Some(key.as_str()));
     assert_eq!(received.header("x-tollgate-plan"), Some("Gold%2C%20100%25"));
-    assert_eq!(received.header("x-tollgate-scopes"), Some("orders:read orders:write"));
+    assert_eq!(
+        received.header("x-tollgate-scopes"),
+        Some("orders:read orders:write")
+    );
     assert_eq!(received.header("x-tollgate-subject"), None);
     assert!(!received.head.contains("forged") && !received.head.contains("admin"));
-    let mut names = received.head.lines().skip(1).filter_map(|line| line.split(':').next());
+    let mut names = received
+        .head
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(':').next());
     assert!(names.all(|name| !name.contains('_')), "{}", received.head);
 }
 
@@ -67,7 +84,15 @@ async fn hop_by_hop_fields_and_our_cookies_stay_behind() {
                   Cookie: a=1; __Host-tollgate=secret\r\nAccept: */*\r\n";
     assert_eq!(node.ask(get("/api/open/a", fields)).await.status, 200);
     let received = origin.last();
-    for name in ["connection", "x-hop", "keep-alive", "upgrade", "http2-settings", "proxy-authorization", "te"] {
+    for name in [
+        "connection",
+        "x-hop",
+        "keep-alive",
+        "upgrade",
+        "http2-settings",
+        "proxy-authorization",
+        "te",
+    ] {
         assert_eq!(received.header(name), None, "{name}");
     }
     assert_eq!(received.header("cookie"), Some("a=1"));
@@ -83,13 +108,22 @@ async fn path_query_and_host_are_those_of_the_target() {
     for (path, expected) in [
         ("/api/open/a?x=1&y=%20", "GET /v2/open/a?x=1&y=%20 HTTP/1.1"),
         ("/api/open/./b/../c/%7Ed", "GET /v2/open/c/~d HTTP/1.1"),
-        ("http://other.example.com/api/open/abs", "GET /v2/open/abs HTTP/1.1"),
+        (
+            "http://other.example.com/api/open/abs",
+            "GET /v2/open/abs HTTP/1.1",
+        ),
     ] {
         assert_eq!(node.ask(get(path, "")).await.status, 200, "{path}");
         assert_eq!(origin.last().line(), expected);
-        assert_eq!(origin.last().header("host"), Some(origin.addr.to_string().as_str()));
+        assert_eq!(
+            origin.last().header("host"),
+            Some(origin.addr.to_string().as_str())
+        );
     }
-    assert_eq!(origin.last().header("x-forwarded-host"), Some("other.example.com"));
+    assert_eq!(
+        origin.last().header("x-forwarded-host"),
+        Some("other.example.com")
+    );
     let answer = node.ask("GET /api/open/old HTTP/1.0\r\n\r\n").await;
     assert_eq!(answer.status, 200);
     assert_eq!(origin.last().line(), "GET /v2/open/old HTTP/1.1");
@@ -124,12 +158,20 @@ async fn a_trusted_proxy_is_believed_and_its_list_goes_on() {
     let fields = "X-Forwarded-For: 6.6.6.6, 203.0.113.7\r\nX-Forwarded-Proto: https\r\nX-Request-Id: mine-1\r\n";
     assert_eq!(node.ask(keyed(fields)).await.status, 200);
     let received = origin.last();
-    assert_eq!(received.header("x-forwarded-for"), Some("6.6.6.6, 203.0.113.7, 127.0.0.1"));
+    assert_eq!(
+        received.header("x-forwarded-for"),
+        Some("6.6.6.6, 203.0.113.7, 127.0.0.1")
+    );
     assert_eq!(received.header("x-forwarded-proto"), Some("https"));
     assert_eq!(received.header("x-request-id"), Some("mine-1"));
     // The key's addresses are held against the rightmost hop that is not ours.
-    let answer = node.ask(keyed("X-Forwarded-For: 203.0.113.7, 6.6.6.6\r\n")).await;
-    assert_eq!((answer.status, answer.code().as_str()), (403, "address_not_allowed"));
+    let answer = node
+        .ask(keyed("X-Forwarded-For: 203.0.113.7, 6.6.6.6\r\n"))
+        .await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (403, "address_not_allowed")
+    );
 }
 
 #[tokio::test]
@@ -153,22 +195,44 @@ async fn answers_lose_what_concerned_the_upstream_and_gain_what_concerns_the_cli
          access-control-allow-origin: *\r\naccess-control-allow-credentials: true\r\nx-own: 1\r\n\r\nok",
     )
     .await;
-    let node = Node::start(&Fixture::new(&[origin.addr]).with_cors().with_rate(1_000_000, 1000));
+    let node = Node::start(
+        &Fixture::new(&[origin.addr])
+            .with_cors()
+            .with_rate(1_000_000, 1000),
+    );
     let answer = node.ask(keyed("Origin: https://app.example.com\r\n")).await;
     assert_eq!(answer.status, 200);
-    for name in ["connection", "x-hop", "keep-alive", "access-control-allow-credentials"] {
+    for name in [
+        "connection",
+        "x-hop",
+        "keep-alive",
+        "access-control-allow-credentials",
+    ] {
         assert_eq!(answer.header(name), None, "{name}");
     }
-    assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.example.com"));
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        Some("https://app.example.com")
+    );
     assert_eq!(answer.header("x-own"), Some("1"));
     assert!(answer.header("ratelimit").is_some() && answer.header("ratelimit-policy").is_some());
     assert!(answer.header("date").is_some());
     // A page can read a refusal too.
-    let answer = node.ask(get("/api/keyed/a", "Origin: https://app.example.com\r\n")).await;
-    assert_eq!((answer.status, answer.code().as_str()), (401, "api_key_missing"));
-    assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.example.com"));
+    let answer = node
+        .ask(get("/api/keyed/a", "Origin: https://app.example.com\r\n"))
+        .await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (401, "api_key_missing")
+    );
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        Some("https://app.example.com")
+    );
     assert!(answer.header("www-authenticate").is_some());
-    let answer = node.ask(keyed("Origin: https://evil.example.com\r\n")).await;
+    let answer = node
+        .ask(keyed("Origin: https://evil.example.com\r\n"))
+        .await;
     assert_eq!(answer.header("access-control-allow-origin"), None);
 }
 
@@ -183,7 +247,10 @@ async fn a_preflight_is_answered_without_the_upstream() {
         )
         .await;
     assert_eq!(answer.status, 204);
-    assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.example.com"));
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        Some("https://app.example.com")
+    );
     assert_eq!(origin.count(), 0);
 }
 
@@ -194,7 +261,11 @@ async fn routes_that_are_not_there_are_refused() {
         (get("/nowhere", ""), 404, "route_not_found"),
         (get("/api/nowhere", ""), 404, "route_not_found"),
         (get("/api/keyed/a", ""), 401, "api_key_missing"),
-        (get("/api/keyed/a", "x-api-key: tg_live_wrong\r\n"), 401, "api_key_invalid"),
+        (
+            get("/api/keyed/a", "x-api-key: tg_live_wrong\r\n"),
+            401,
+            "api_key_invalid",
+        ),
     ] {
         let answer = node.ask(request).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code));

@@ -9,7 +9,10 @@ async fn node(change: impl FnOnce(&mut Config)) -> (Node, Origin) {
     let origin = Origin::echo().await;
     let mut config = config();
     change(&mut config);
-    (Node::start_with(&Fixture::new(&[origin.addr]), config), origin)
+    (
+        Node::start_with(&Fixture::new(&[origin.addr]), config),
+        origin,
+    )
 }
 
 #[tokio::test]
@@ -49,20 +52,33 @@ async fn a_body_above_its_bound_is_refused_before_or_while_it_comes() {
     let post = "POST /api/open/a HTTP/1.1\r\nHost: a\r\n";
     let mut client = node.connect().await;
     // The body is not even sent.
-    client.send(format!("{post}Content-Length: 11\r\n\r\n")).await;
+    client
+        .send(format!("{post}Content-Length: 11\r\n\r\n"))
+        .await;
     let answer = client.answer().await;
-    assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (413, "body_too_large")
+    );
     let chunks = "6\r\nabcdef\r\n5\r\nghijk\r\n0\r\n\r\n";
-    let answer = node.ask(format!("{post}Transfer-Encoding: chunked\r\n\r\n{chunks}")).await;
-    assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
-    let answer = node.ask(format!("{post}Content-Length: 10\r\n\r\nabcdefghij")).await;
+    let answer = node
+        .ask(format!("{post}Transfer-Encoding: chunked\r\n\r\n{chunks}"))
+        .await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (413, "body_too_large")
+    );
+    let answer = node
+        .ask(format!("{post}Content-Length: 10\r\n\r\nabcdefghij"))
+        .await;
     assert_eq!(answer.status, 200);
     assert_eq!(origin.last().body, b"abcdefghij");
 }
 
 #[tokio::test]
 async fn a_head_that_trickles_is_cut_off() {
-    let (node, _origin) = node(|config| config.timeouts.header_read = Duration::from_millis(200)).await;
+    let (node, _origin) =
+        node(|config| config.timeouts.header_read = Duration::from_millis(200)).await;
     let mut client = node.connect().await;
     client.send("GET /api/open/a HTTP/1.1\r\nHost: a\r\n").await;
     assert_eq!(client.answer().await.status, 408);
@@ -79,7 +95,8 @@ async fn a_head_that_trickles_is_cut_off() {
 
 #[tokio::test]
 async fn a_connection_that_rests_too_long_is_closed() {
-    let (node, _origin) = node(|config| config.timeouts.keep_alive = Duration::from_millis(200)).await;
+    let (node, _origin) =
+        node(|config| config.timeouts.keep_alive = Duration::from_millis(200)).await;
     let mut client = node.connect().await;
     for _ in 0..2 {
         client.send(get("/api/open/a", "")).await;
@@ -96,7 +113,10 @@ async fn a_body_that_stops_coming_is_a_timeout_of_the_client() {
         .send("POST /api/open/a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
         .await;
     let answer = client.answer().await;
-    assert_eq!((answer.status, answer.code().as_str()), (408, "request_timeout"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (408, "request_timeout")
+    );
     assert_eq!(origin.count(), 0);
 }
 
@@ -120,9 +140,16 @@ async fn a_rate_is_refused_with_everything_a_client_needs_to_know() {
     let request = get("/api/keyed/a", &format!("x-api-key: {}\r\n", api_key()));
     let first = node.ask(&request).await;
     assert_eq!(first.status, 200);
-    assert!(first.header("ratelimit-policy").is_some_and(|policy| policy.contains("\"rate\";q=1;w=2")));
+    assert!(
+        first
+            .header("ratelimit-policy")
+            .is_some_and(|policy| policy.contains("\"rate\";q=1;w=2"))
+    );
     let second = node.ask(&request).await;
-    assert_eq!((second.status, second.code().as_str()), (429, "rate_exceeded"));
+    assert_eq!(
+        (second.status, second.code().as_str()),
+        (429, "rate_exceeded")
+    );
     assert_eq!(second.header("retry-after"), Some("2"));
     assert!(second.header("ratelimit").is_some());
     assert_eq!(origin.count(), 1);

@@ -8,7 +8,10 @@ async fn refuse(node: &Node, bytes: impl AsRef<[u8]>) -> (u16, Option<String>) {
     let mut client = node.connect().await;
     client.send(bytes).await;
     let answer = client.answer().await;
-    let code = answer.header("content-type").is_some().then(|| answer.code());
+    let code = answer
+        .header("content-type")
+        .is_some()
+        .then(|| answer.code());
     // The connection's next byte cannot be trusted.
     assert!(client.rest().await.is_empty(), "the connection is closed");
     (answer.status, code)
@@ -91,10 +94,19 @@ async fn bytes_that_are_not_http_are_refused() {
 #[tokio::test]
 async fn a_broken_chunk_ends_the_request_at_both_ends() {
     let (node, origin) = node().await;
-    for body in ["zz\r\nabc\r\n", "3\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "fffffffffffffffff\r\n"] {
+    for body in [
+        "zz\r\nabc\r\n",
+        "3\nabc\r\n0\r\n\r\n",
+        "3\r\nabcd\r\n0\r\n\r\n",
+        "fffffffffffffffff\r\n",
+    ] {
         let head = "POST /api/open/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
         let (status, code) = refuse(&node, format!("{head}{body}")).await;
-        assert_eq!((status, code.as_deref()), (400, Some("bad_body")), "{body:?}");
+        assert_eq!(
+            (status, code.as_deref()),
+            (400, Some("bad_body")),
+            "{body:?}"
+        );
     }
     assert_eq!(origin.count(), 0, "no whole request reached the upstream");
 }
@@ -130,9 +142,19 @@ async fn a_chunked_request_after_one_with_a_length_is_no_contradiction() {
 #[tokio::test]
 async fn paths_with_two_readings_are_refused() {
     let (node, origin) = node().await;
-    for path in ["/api/open/%2e%2e%2fadmin", "/api/open//a", "/api/open/a\\b", "/api/../../a", "/api/open/%00"] {
+    for path in [
+        "/api/open/%2e%2e%2fadmin",
+        "/api/open//a",
+        "/api/open/a\\b",
+        "/api/../../a",
+        "/api/open/%00",
+    ] {
         let answer = node.ask(get(path, "")).await;
-        assert_eq!((answer.status, answer.code().as_str()), (400, "bad_path"), "{path}");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "bad_path"),
+            "{path}"
+        );
     }
     let answer = node.ask("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(answer.status, 400);

@@ -17,7 +17,10 @@ async fn a_stopping_node_finishes_what_it_began_and_closes_what_rests() {
         let mut released = released.clone();
         Box::pin(async move {
             let _ = released.wait_for(|is| *is).await;
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.is_ok()
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                .await
+                .is_ok()
         })
     })
     .await;
@@ -39,7 +42,9 @@ async fn a_stopping_node_finishes_what_it_began_and_closes_what_rests() {
         assert_eq!(answer.header("connection"), Some("close"));
     };
     let both = async { tokio::join!(stopping, rest) };
-    tokio::time::timeout(DEADLINE, both).await.expect("stops in time");
+    tokio::time::timeout(DEADLINE, both)
+        .await
+        .expect("stops in time");
     assert!(tokio::net::TcpStream::connect(node.addr).await.is_err());
 }
 
@@ -61,7 +66,9 @@ async fn a_request_that_does_not_end_is_cut_off() {
     while origin.count() == 0 {
         tokio::task::yield_now().await;
     }
-    tokio::time::timeout(DEADLINE, node.stop()).await.expect("stops in time");
+    tokio::time::timeout(DEADLINE, node.stop())
+        .await
+        .expect("stops in time");
     assert!(client.rest().await.is_empty());
 }
 
@@ -72,7 +79,10 @@ async fn every_request_is_counted_once_and_logged_without_its_secrets() {
     let mut config = config();
     config.access_log = AccessLog::File(dir.clone());
     let mut node = Node::start_with(&Fixture::new(&[origin.addr]), config);
-    let request = get("/api/keyed/a?token=secret", &format!("x-api-key: {}\r\n", api_key()));
+    let request = get(
+        "/api/keyed/a?token=secret",
+        &format!("x-api-key: {}\r\n", api_key()),
+    );
     let mut client = node.connect().await;
     for _ in 0..3 {
         client.send(&request).await;
@@ -85,17 +95,33 @@ async fn every_request_is_counted_once_and_logged_without_its_secrets() {
 
     let log = std::fs::read_to_string(&dir).expect("a log");
     std::fs::remove_file(&dir).expect("removes");
-    let lines: Vec<serde_json::Value> =
-        log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
     assert_eq!(lines.len(), 4);
-    assert!(!log.contains("secret") && !log.contains("tg_live_"), "{log}");
+    assert!(
+        !log.contains("secret") && !log.contains("tg_live_"),
+        "{log}"
+    );
     assert_eq!(lines[0]["path"], "/api/keyed/a");
     assert_eq!(lines[0]["status"], 200);
     assert_eq!(lines[0]["response_bytes"], 2);
-    assert!(lines[0]["tenant"].as_str().is_some_and(|tenant| tenant.starts_with("ten_")));
-    assert!(lines[0]["key"].as_str().is_some_and(|key| key.starts_with("key_")));
+    assert!(
+        lines[0]["tenant"]
+            .as_str()
+            .is_some_and(|tenant| tenant.starts_with("ten_"))
+    );
+    assert!(
+        lines[0]["key"]
+            .as_str()
+            .is_some_and(|key| key.starts_with("key_"))
+    );
     assert_eq!(lines[3]["code"], "api_key_missing");
-    assert_eq!(lines[3]["request_id"].as_str(), refused.header("x-request-id"));
+    assert_eq!(
+        lines[3]["request_id"].as_str(),
+        refused.header("x-request-id")
+    );
 
     let mut counts = std::collections::BTreeMap::new();
     let (mut timed, mut refusals) = (0, 0);
@@ -104,7 +130,11 @@ async fn every_request_is_counted_once_and_logged_without_its_secrets() {
             let place = (key.class, key.tenant_id.is_some(), key.key_id.is_some());
             *counts.entry(place).or_insert(0) += count;
         }
-        timed += report.latencies.values().flat_map(|latency| latency.buckets).sum::<u64>();
+        timed += report
+            .latencies
+            .values()
+            .flat_map(|latency| latency.buckets)
+            .sum::<u64>();
         refusals += report.refusals.get("api_key_missing").copied().unwrap_or(0);
     }
     let expected = [
@@ -135,7 +165,10 @@ async fn a_request_waits_for_its_lease_and_no_longer_than_allowed() {
     let mut node = Node::start(&with_quota(&origin));
     let request = get("/api/keyed/a", &format!("x-api-key: {}\r\n", api_key()));
     let answer = node.ask(&request).await;
-    assert_eq!((answer.status, answer.code().as_str()), (503, "limits_unavailable"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (503, "limits_unavailable")
+    );
     assert!(answer.header("retry-after").is_some());
 
     // The first question was given up; the second is answered.
@@ -144,8 +177,14 @@ async fn a_request_waits_for_its_lease_and_no_longer_than_allowed() {
     let mut client = node.connect().await;
     client.send(&request).await;
     let second = node.inbox.questions.recv().await.expect("a question");
-    second.answer.send(Fact::LeaseExhausted).expect("somebody waits");
+    second
+        .answer
+        .send(Fact::LeaseExhausted)
+        .expect("somebody waits");
     let answer = client.answer().await;
-    assert_eq!((answer.status, answer.code().as_str()), (429, "quota_exceeded"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (429, "quota_exceeded")
+    );
     assert_eq!(origin.count(), 0);
 }

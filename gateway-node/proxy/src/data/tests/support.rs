@@ -80,7 +80,10 @@ impl Fixture {
             upstream: Upstream {
                 id: UPSTREAM.to_vec(),
                 name: "echo".into(),
-                targets: targets.iter().map(|addr| target(&format!("http://{addr}"), 1)).collect(),
+                targets: targets
+                    .iter()
+                    .map(|addr| target(&format!("http://{addr}"), 1))
+                    .collect(),
             },
             plan: Plan {
                 id: PLAN.to_vec(),
@@ -123,8 +126,10 @@ impl Fixture {
         let secret = [8; 32];
         let hash = Pepper::new(&secret).hash(api_key().as_bytes());
         let apis = chunks.directory(Kind::Api, self.apis.iter().map(|api| (api.id.clone(), api)));
-        let upstreams =
-            chunks.directory(Kind::Upstream, [(UPSTREAM.to_vec(), &self.upstream)].into_iter());
+        let upstreams = chunks.directory(
+            Kind::Upstream,
+            [(UPSTREAM.to_vec(), &self.upstream)].into_iter(),
+        );
         let plans = chunks.directory(Kind::Plan, [(plan_key(&PLAN, 1), &self.plan)].into_iter());
         let key = Key {
             id: KEY_ID.to_vec(),
@@ -143,7 +148,10 @@ impl Fixture {
             ..Tenant::default()
         };
         let keys = chunks.map(Kind::KeyLeaf, vec![(hash.0.to_vec(), key.encode_to_vec())]);
-        let tenants = chunks.map(Kind::TenantLeaf, vec![(TENANT.to_vec(), tenant.encode_to_vec())]);
+        let tenants = chunks.map(
+            Kind::TenantLeaf,
+            vec![(TENANT.to_vec(), tenant.encode_to_vec())],
+        );
         let config = chunks.add(chunk::encode(
             Kind::ConfigRoot,
             &ConfigRoot {
@@ -234,7 +242,11 @@ pub(super) struct Node {
 }
 
 pub(super) fn config() -> Config {
-    let mut config = Config::new(String::new(), "/nonexistent".into(), ([127, 0, 0, 1], 0).into());
+    let mut config = Config::new(
+        String::new(),
+        "/nonexistent".into(),
+        ([127, 0, 0, 1], 0).into(),
+    );
     config.cores = 1;
     config.allow_loopback_upstreams = true;
     config
@@ -247,7 +259,9 @@ impl Node {
 
     pub(super) fn start_with(fixture: &Fixture, config: Config) -> Self {
         let (shared, inbox) = Shared::new();
-        shared.snapshot.store(Some(Arc::new(fixture.compile(&shared))));
+        shared
+            .snapshot
+            .store(Some(Arc::new(fixture.compile(&shared))));
         Self::start_bare(shared, inbox, config)
     }
 
@@ -320,7 +334,9 @@ impl Client {
                 trailers: body.trailers,
             }
         };
-        tokio::time::timeout(DEADLINE, read).await.expect("an answer in time")
+        tokio::time::timeout(DEADLINE, read)
+            .await
+            .expect("an answer in time")
     }
 
     /// Waits until the node closes, and returns what came before that.
@@ -328,7 +344,9 @@ impl Client {
         let mut bytes = Vec::new();
         let read = self.0.read_to_end(&mut bytes);
         // A reset ends it too.
-        let _ = tokio::time::timeout(DEADLINE, read).await.expect("closes in time");
+        let _ = tokio::time::timeout(DEADLINE, read)
+            .await
+            .expect("closes in time");
         bytes
     }
 }
@@ -359,7 +377,11 @@ impl Answer {
     /// The code of a problem, which must be one in form.
     #[track_caller]
     pub(super) fn code(&self) -> String {
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
         let problem: serde_json::Value = serde_json::from_slice(&self.body).expect("JSON");
         assert_eq!(problem["status"], self.status);
         assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"));
@@ -416,7 +438,10 @@ impl<'a> Reader<'a> {
         let mut message = Content::default();
         if let Some(length) = header(head, "content-length") {
             message.bytes = vec![0; length.parse().expect("a length")];
-            self.stream.read_exact(&mut message.bytes).await.expect("a whole body");
+            self.stream
+                .read_exact(&mut message.bytes)
+                .await
+                .expect("a whole body");
         } else if header(head, "transfer-encoding").is_some() {
             while let Some(line) = self.line().await {
                 let size = usize::from_str_radix(line.trim(), 16).expect("a chunk size");
@@ -425,12 +450,18 @@ impl<'a> Reader<'a> {
                     return message;
                 }
                 let mut chunk = vec![0; size + 2];
-                self.stream.read_exact(&mut chunk).await.expect("a whole chunk");
+                self.stream
+                    .read_exact(&mut chunk)
+                    .await
+                    .expect("a whole chunk");
                 message.bytes.extend_from_slice(&chunk[..size]);
             }
             panic!("the body broke off after {} bytes", message.bytes.len());
         } else if until_close {
-            self.stream.read_to_end(&mut message.bytes).await.expect("a body");
+            self.stream
+                .read_to_end(&mut message.bytes)
+                .await
+                .expect("a body");
         }
         message
     }

@@ -36,7 +36,11 @@ async fn connections_are_used_again() {
 
 #[tokio::test]
 async fn targets_take_requests_by_weight() {
-    let (one, two, none) = (Origin::echo().await, Origin::echo().await, Origin::echo().await);
+    let (one, two, none) = (
+        Origin::echo().await,
+        Origin::echo().await,
+        Origin::echo().await,
+    );
     let mut fixture = Fixture::new(&[]);
     fixture.upstream.targets = [(&one, 3), (&two, 1), (&none, 0)]
         .map(|(origin, weight)| target(&format!("http://{}", origin.addr), weight))
@@ -68,10 +72,21 @@ async fn an_upstream_that_cannot_be_reached_gives_the_call_back() {
     // One request a day: only what is given back can be had again.
     let mut node = Node::start(&Fixture::new(&[addr]).with_rate(1, 1));
     for _ in 0..3 {
-        let answer = node.ask(get("/api/keyed/a", &format!("x-api-key: {}\r\n", api_key()))).await;
-        assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_unreachable"));
+        let answer = node
+            .ask(get(
+                "/api/keyed/a",
+                &format!("x-api-key: {}\r\n", api_key()),
+            ))
+            .await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (502, "upstream_unreachable")
+        );
     }
-    assert_eq!(counts(&mut node).await, [(Class::Admitted, 3), (Class::GivenBack, 3)]);
+    assert_eq!(
+        counts(&mut node).await,
+        [(Class::Admitted, 3), (Class::GivenBack, 3)]
+    );
 }
 
 #[tokio::test]
@@ -81,17 +96,30 @@ async fn loopback_and_metadata_addresses_are_out_of_bounds() {
     config.allow_loopback_upstreams = false;
     let node = Node::start_with(&Fixture::new(&[origin.addr]), config);
     let answer = node.ask(get("/api/open/a", "")).await;
-    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_unreachable"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (502, "upstream_unreachable")
+    );
     assert_eq!(origin.connections.load(Ordering::Relaxed), 0);
     // A name is no way around it: what it resolves to is checked.
     let mut fixture = Fixture::new(&[]);
-    fixture.upstream.targets = vec![target(&format!("http://localhost:{}", origin.addr.port()), 1)];
+    fixture.upstream.targets = vec![target(
+        &format!("http://localhost:{}", origin.addr.port()),
+        1,
+    )];
     let mut config = super::support::config();
     config.allow_loopback_upstreams = false;
     let node = Node::start_with(&fixture, config);
-    assert_eq!(node.ask(get("/api/open/a", "")).await.code(), "upstream_unreachable");
+    assert_eq!(
+        node.ask(get("/api/open/a", "")).await.code(),
+        "upstream_unreachable"
+    );
     let node = Node::start(&fixture);
-    assert_eq!(node.ask(get("/api/open/a", "")).await.status, 200, "and where allowed, a name works");
+    assert_eq!(
+        node.ask(get("/api/open/a", "")).await.status,
+        200,
+        "and where allowed, a name works"
+    );
 }
 
 /// The upstream closes its connection as the second request comes in on it.
@@ -123,9 +151,16 @@ async fn a_request_that_may_not_be_repeated_is_not() {
     assert_eq!(node.ask(get("/api/open/first", "")).await.status, 200);
     let post = "POST /api/open/second HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
     let answer = node.ask(post).await;
-    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_bad_response"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (502, "upstream_bad_response")
+    );
     assert_eq!(origin.count(), 2);
-    let expected = [(Class::Admitted, 2), (Class::Success, 1), (Class::ServerError, 1)];
+    let expected = [
+        (Class::Admitted, 2),
+        (Class::Success, 1),
+        (Class::ServerError, 1),
+    ];
     assert_eq!(counts(&mut node).await, expected);
 }
 
@@ -139,7 +174,11 @@ async fn an_upstream_that_does_not_speak_http_is_a_bad_gateway() {
         let origin = Origin::saying(answer).await;
         let node = Node::start(&Fixture::new(&[origin.addr]));
         let found = node.ask(get("/api/open/a", "")).await;
-        assert_eq!((found.status, found.code().as_str()), (502, "upstream_bad_response"), "{answer}");
+        assert_eq!(
+            (found.status, found.code().as_str()),
+            (502, "upstream_bad_response"),
+            "{answer}"
+        );
     }
 }
 
@@ -163,11 +202,18 @@ async fn an_upstream_that_does_not_answer_in_time_is_a_gateway_timeout() {
     let mut client = node.connect().await;
     client.send(get("/api/open/a", "")).await;
     let answer = client.answer().await;
-    assert_eq!((answer.status, answer.code().as_str()), (504, "upstream_timeout"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (504, "upstream_timeout")
+    );
     // The client's connection goes on.
     client.send(get("/nowhere", "")).await;
     assert_eq!(client.answer().await.status, 404);
-    let expected = [(Class::Admitted, 1), (Class::ServerError, 1), (Class::Denied, 1)];
+    let expected = [
+        (Class::Admitted, 1),
+        (Class::ServerError, 1),
+        (Class::Denied, 1),
+    ];
     assert_eq!(counts(&mut node).await, expected);
 }
 
@@ -175,7 +221,9 @@ async fn an_upstream_that_does_not_answer_in_time_is_a_gateway_timeout() {
 async fn an_answer_that_stops_midway_is_broken_off_and_counted_as_aborted() {
     let origin = Origin::scripted(|stream, _| {
         Box::pin(async move {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")
+                .await;
             false
         })
     })
@@ -185,7 +233,10 @@ async fn an_answer_that_stops_midway_is_broken_off_and_counted_as_aborted() {
     client.send(get("/api/open/a", "")).await;
     let bytes = client.rest().await;
     assert!(bytes.ends_with(b"\r\n\r\nabc"), "no more and no less came");
-    assert_eq!(counts(&mut node).await, [(Class::Admitted, 1), (Class::Aborted, 1)]);
+    assert_eq!(
+        counts(&mut node).await,
+        [(Class::Admitted, 1), (Class::Aborted, 1)]
+    );
 }
 
 #[tokio::test]
@@ -209,11 +260,16 @@ async fn a_client_that_leaves_takes_its_upstream_request_along() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(DEADLINE, arrived).await.expect("the request arrives");
+    tokio::time::timeout(DEADLINE, arrived)
+        .await
+        .expect("the request arrives");
     drop(client);
     let closed = tokio::time::timeout(DEADLINE, was_closed.recv()).await;
     assert_eq!(closed, Ok(Some(())), "the upstream's connection is closed");
-    assert_eq!(counts(&mut node).await, [(Class::Admitted, 1), (Class::Aborted, 1)]);
+    assert_eq!(
+        counts(&mut node).await,
+        [(Class::Admitted, 1), (Class::Aborted, 1)]
+    );
 }
 
 #[tokio::test]
@@ -237,7 +293,9 @@ async fn a_connection_that_the_upstream_closed_meanwhile_is_not_used() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(DEADLINE, closed).await.expect("the sweep closes it");
+        tokio::time::timeout(DEADLINE, closed)
+            .await
+            .expect("the sweep closes it");
     }
 }
 
@@ -271,5 +329,11 @@ async fn the_nodes_upstream_connections_are_bounded() {
     // One of the two is bound to hang, or both were answered by the target that never does.
     let answer = node.ask(get("/api/open/a", "")).await;
     assert!(matches!(answer.status, 200 | 502));
-    assert!(node.shared.gauges.upstream_connections.load(Ordering::Relaxed) <= 1);
+    assert!(
+        node.shared
+            .gauges
+            .upstream_connections
+            .load(Ordering::Relaxed)
+            <= 1
+    );
 }

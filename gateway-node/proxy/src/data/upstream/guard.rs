@@ -94,7 +94,13 @@ mod tests {
         ] {
             check(address, Loopback::Refused, false);
         }
-        for address in ["10.0.0.1", "192.168.1.1", "203.0.113.9", "2001:db8::1", "fd12::1"] {
+        for address in [
+            "10.0.0.1",
+            "192.168.1.1",
+            "203.0.113.9",
+            "2001:db8::1",
+            "fd12::1",
+        ] {
             check(address, Loopback::Refused, true);
         }
     }

@@ -112,9 +112,12 @@ impl Upstreams {
         for origin in origins.values() {
             origin.sweep(before_ns);
         }
-        self.known
-            .borrow_mut()
-            .retain(|_, known| known.targets.iter().any(|target| !target.origin.is_deserted()));
+        self.known.borrow_mut().retain(|_, known| {
+            known
+                .targets
+                .iter()
+                .any(|target| !target.origin.is_deserted())
+        });
         origins.retain(|_, origin| !origin.is_deserted() || Rc::strong_count(origin) > 1);
     }
 

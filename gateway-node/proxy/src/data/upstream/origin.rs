@@ -17,6 +17,10 @@ pub(in crate::data) struct Address {
 pub(in crate::data) struct Origin {
     pub(super) address: Address,
     idle_max: usize,
+    #[expect(
+        clippy::vec_box,
+        reason = "links are large and go to and fro between requests"
+    )]
     idle: RefCell<Vec<Box<Link>>>,
     /// After the last sweep, some connection was used or opened.
     is_warm: Cell<bool>,
