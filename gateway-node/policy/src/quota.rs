@@ -96,6 +96,7 @@ pub struct Held {
 #[must_use = "what was set aside is spendable once `written` is told"]
 pub struct Mark {
     epoch: u64,
+    changes: u64,
     lanes: [Option<LaneMark>; 2],
 }
 
@@ -214,12 +215,18 @@ impl QuotaSlot {
         self.books().set_aside(&self.lanes, misses, now_ns)
     }
 
-    /// Whether [`QuotaSlot::draft`] differs from what was written last.
-    pub fn needs_writing(&self) -> bool {
-        self.books().is_dirty
+    /// Units that can be taken at once.
+    pub fn balance(&self, now_ns: u64) -> u64 {
+        let running = self.lanes.iter().filter(|lane| lane.is_running(now_ns));
+        running.map(Lane::balance).sum()
     }
 
-    /// The slot's part of the balance file.
+    /// Whether [`QuotaSlot::draft`] differs from what was written last.
+    pub fn needs_writing(&self) -> bool {
+        self.books().needs_writing()
+    }
+
+    /// The slot's part of the balance file. Where writing it fails, make another draft.
     pub fn draft(&self, now_ns: u64) -> (Vec<Held>, Mark) {
         self.books().draft(&self.lanes, now_ns)
     }

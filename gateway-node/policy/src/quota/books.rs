@@ -28,7 +28,9 @@ pub(super) struct Books {
     exhausted_times: u32,
     /// Grows when what was set aside is taken back.
     epoch: u64,
-    pub(super) is_dirty: bool,
+    /// Grows with what a draft says; what was written is as of so many.
+    changes: u64,
+    written_changes: u64,
 }
 
 /// Units of one period. What the store granted is spent, in a lane, or in exactly one place here.
@@ -189,10 +191,20 @@ impl Books {
         }
         if added > 0 {
             period.added_at_ns = asked_at_ns;
-            self.is_dirty = true;
         }
         period.show(&lanes[index]);
+        if added > 0 {
+            self.note_change();
+        }
         added
+    }
+
+    pub(super) fn note_change(&mut self) {
+        self.changes += 1;
+    }
+
+    pub(super) fn needs_writing(&self) -> bool {
+        self.written_changes < self.changes
     }
 
     fn retry_at(&mut self, asked_at_ns: u64) -> u64 {
@@ -250,13 +262,12 @@ impl Books {
             let spent = period.spent(&lanes[index]);
             self.spent_before = self.spent_before.saturating_add(spent);
             self.left_until_ms = self.left_until_ms.max(Some(period.start_ms));
-            self.is_dirty = true;
+            self.note_change();
             lanes[index].turn(0, 0);
         }
     }
 
-    pub(super) fn draft(&mut self, lanes: &[Lane; 2], now_ns: u64) -> (Vec<Held>, Mark) {
-        self.is_dirty = false;
+    pub(super) fn draft(&self, lanes: &[Lane; 2], now_ns: u64) -> (Vec<Held>, Mark) {
         let entry = |(period, lane): (&Period, &Lane)| Held {
             period_start_ms: period.start_ms,
             units: period.held,
@@ -279,12 +290,14 @@ impl Books {
             held,
             Mark {
                 epoch: self.epoch,
+                changes: self.changes,
                 lanes,
             },
         )
     }
 
     pub(super) fn written(&mut self, lanes: &[Lane; 2], mark: &Mark) {
+        self.written_changes = self.written_changes.max(mark.changes);
         for (index, lane) in lanes.iter().enumerate() {
             let (Some(period), Some(mark_of_lane)) = (&mut self.periods[index], mark.lanes[index])
             else {
@@ -317,7 +330,9 @@ impl Books {
             period.show(lane);
             taken = units.saturating_add(taken);
         }
-        self.is_dirty |= taken > 0;
+        if taken > 0 {
+            self.note_change();
+        }
         taken
     }
 

@@ -16,6 +16,8 @@ const SHARE: u64 = 4;
 const FIRST_MAX: u64 = 64;
 /// A draw that was used up sooner than this is doubled.
 const SHORT_NS: u64 = 60 * SECOND_NS;
+/// A request waits for milliseconds only: what was missed before that is not waiting any more.
+const WAITING_MAX: u64 = 1024;
 /// Between draws that nobody waits for.
 const PAUSE_NS: u64 = 5 * SECOND_NS;
 /// An answer that has not come by now will not come.
@@ -68,6 +70,10 @@ impl Books {
         items
     }
 
+    fn waiting(&self, misses: u64) -> u64 {
+        misses.saturating_sub(self.misses_served).min(WAITING_MAX)
+    }
+
     fn note_asked(&mut self, items: &[LeaseItem], now_ns: u64) {
         self.asked_at_ns = Some(now_ns);
         let drawn = items.iter().filter(|item| !item.is_for_next_period);
@@ -81,7 +87,7 @@ impl Books {
     /// Of a running period; 0: it has enough.
     fn wanted(&self, period: &Period, lane: &Lane, now_ns: u64) -> u64 {
         let own = period.own(lane);
-        let waiting = self.misses.saturating_sub(self.misses_served);
+        let waiting = self.waiting(self.misses);
         let is_out = own == 0 && waiting > 0;
         let left_ns = lane.ends_at_ns().saturating_sub(now_ns);
         let slab = self.demand.within(SLAB_NS.min(left_ns));
@@ -106,7 +112,7 @@ impl Books {
     /// Of a period that is not known yet, when somebody waits for it.
     fn wanted_unknown(&self, lanes: &[Lane; 2], may_draw: bool, now_ns: u64) -> Option<u64> {
         let is_known = lanes.iter().any(|lane| lane.is_running(now_ns));
-        let waiting = self.misses.saturating_sub(self.misses_served);
+        let waiting = self.waiting(self.misses);
         (may_draw && !is_known && waiting > 0)
             .then(|| waiting.max(self.demand.second()).min(FIRST_MAX))
     }
@@ -126,7 +132,7 @@ impl Books {
     }
 
     pub(super) fn set_aside(&mut self, lanes: &[Lane; 2], misses: u64, now_ns: u64) -> u64 {
-        let waiting = misses.saturating_sub(self.misses_served);
+        let waiting = self.waiting(misses);
         let second = self.demand.second().max(waiting).min(BALANCE_MAX);
         let mut moved = 0;
         for (period, lane) in self.live_mut(lanes) {
@@ -142,7 +148,7 @@ impl Books {
             moved += units;
         }
         if moved > 0 {
-            self.is_dirty = true;
+            self.note_change();
             self.misses_served = misses;
         }
         moved
@@ -163,7 +169,9 @@ impl Books {
             period.show(lane);
             taken += units;
         }
-        self.is_dirty |= taken > 0;
+        if taken > 0 {
+            self.note_change();
+        }
         taken
     }
 }

@@ -255,7 +255,10 @@ impl World {
                 while let Some(message) = self.network.pop() {
                     self.deliver(&message);
                 }
-                self.nodes[node].begin_write(self.now_ns);
+                self.nodes[node].slot.set_aside(self.now_ns);
+                if self.nodes[node].slot.needs_writing() {
+                    self.nodes[node].begin_write(self.now_ns);
+                }
             }
             self.now_ns += 1000 * MS;
         }
@@ -273,6 +276,7 @@ enum Step {
     Lose(prop::sample::Index),
     BeginWrite(usize),
     EndWrite(usize),
+    FailWrite(usize),
     TakeBackAll(usize),
     TakeBackIdle(usize),
     Crash(usize, bool),
@@ -296,6 +300,7 @@ fn steps(with_crashes: bool) -> impl Strategy<Value = Vec<Step>> {
         2 => message().prop_map(Step::Lose),
         8 => node().prop_map(Step::BeginWrite),
         8 => node().prop_map(Step::EndWrite),
+        1 => node().prop_map(Step::FailWrite),
         1 => node().prop_map(Step::TakeBackAll),
         1 => node().prop_map(Step::TakeBackIdle),
         1 => (node(), any::<bool>()).prop_map(crash),
@@ -329,6 +334,7 @@ fn run(world: &mut World, steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Deliver(_) | Step::Repeat(_) | Step::Lose(_) => {}
             Step::BeginWrite(node) => world.nodes[node].begin_write(world.now_ns),
             Step::EndWrite(node) => world.nodes[node].end_write(),
+            Step::FailWrite(node) => world.nodes[node].writing = None,
             Step::TakeBackAll(node) => {
                 world.nodes[node].slot.take_back_all();
             }

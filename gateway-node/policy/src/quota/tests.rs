@@ -91,6 +91,40 @@ fn granted_units_are_spendable_only_once_they_left_the_file() {
 }
 
 #[test]
+fn a_write_that_failed_is_to_be_made_again() {
+    let slot = slot();
+    apply(&slot, &lease(5, 3, DAY_MS), 0);
+    slot.set_aside(0);
+    let (first, _lost) = slot.draft(0);
+    assert!(slot.needs_writing());
+    assert_eq!(slot.set_aside(0), 0);
+    let (second, mark) = slot.draft(0);
+    assert_eq!(first, second);
+    slot.written(&mark);
+    assert!(!slot.needs_writing());
+    assert_eq!(slot.balance(0), 1);
+    assert_eq!(slot.balance(DAY_MS * MS), 0);
+    // What changes while the file is written needs another write.
+    apply(&slot, &lease(5, 4, DAY_MS), 0);
+    let (_, mark) = slot.draft(0);
+    apply(&slot, &lease(5, 5, DAY_MS), 0);
+    slot.written(&mark);
+    assert!(slot.needs_writing());
+}
+
+#[test]
+fn a_long_outage_does_not_pile_up_demand() {
+    let slot = slot();
+    (0..100_000).for_each(|_| assert_eq!(slot.take(0), QuotaTake::Empty));
+    apply(&slot, &lease(5, 1, DAY_MS), 0);
+    assert_eq!(slot.take_back_all(), 1);
+    let mut large = lease(5, 500_000, DAY_MS);
+    large.available = 500_000;
+    apply(&slot, &large, 0);
+    assert_eq!(slot.set_aside(0), 1024);
+}
+
+#[test]
 fn repeated_and_late_answers_add_nothing() {
     let slot = slot();
     assert_eq!(apply(&slot, &lease(5, 3, DAY_MS), 0), Applied::Added(3));
