@@ -92,7 +92,11 @@ mod tests {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = taken.local_addr().expect("bound").port();
         let refused = probe(v4(port), "gateway").expect_err("taken");
-        assert!(refused.to_string().contains(&format!("port {port} (gateway) is taken")));
+        assert!(
+            refused
+                .to_string()
+                .contains(&format!("port {port} (gateway) is taken"))
+        );
     }
 
     #[test]

@@ -59,7 +59,10 @@ fn lines(report: &UpReport, notes: &[String]) -> Vec<String> {
         lines.extend([
             String::new(),
             "  Try:".to_owned(),
-            format!("  curl -i {gateway}/demo/hello -H 'x-api-key: {}'", demo.api_key),
+            format!(
+                "  curl -i {gateway}/demo/hello -H 'x-api-key: {}'",
+                demo.api_key
+            ),
         ]);
     }
     lines.extend(notes.iter().map(|note| format!("\n  {note}")));

@@ -1,7 +1,6 @@
 //! `tollgate up`: the whole product on one machine, started in order and stopped in reverse.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::Command as Process;
 use std::time::Duration;
 
@@ -120,7 +119,8 @@ async fn run_on(
     parts.spawn(demo_upstream::run(v4(ports.upstream), stop.clone()));
     for (index, token) in stack.enroll_tokens.iter().enumerate() {
         let config = node_config(ports, index, token.clone(), data_dir);
-        parts.spawn(proxy::run(config, stop.clone()));
+        let running = proxy::run(config, stop.clone());
+        parts.spawn(async { Ok(running.await?) });
     }
 
     let ready = tokio::select! {
@@ -147,9 +147,7 @@ async fn run_on(
     outcome
 }
 
-fn early_end(
-    ended: Result<anyhow::Result<()>, tokio::task::JoinError>,
-) -> anyhow::Error {
+fn early_end(ended: Result<anyhow::Result<()>, tokio::task::JoinError>) -> anyhow::Error {
     match ended {
         Ok(Ok(())) => anyhow::anyhow!("a part of the stack ended by itself"),
         Ok(Err(cause)) => cause,
@@ -197,7 +195,7 @@ async fn prepare_stack(
     let kept = data_dir.read(DEMO_SECRETS)?;
     let kept = kept.and_then(|text| serde_json::from_str(&text).ok());
     let to_enrol = (0..ports.gateways.len())
-        .map(|index| !is_enrolled(&node_state_dir(data_dir, index)))
+        .map(|index| !proxy::is_enrolled(&node_state_dir(data_dir, index)))
         .collect();
     let wishes = server::demo::Wishes {
         has_demo: !args.no_demo,
@@ -217,10 +215,6 @@ fn node_state_dir(data_dir: &DataDir, index: usize) -> std::path::PathBuf {
     data_dir.join(&format!("node-{}", index + 1))
 }
 
-fn is_enrolled(state_dir: &Path) -> bool {
-    proxy::is_enrolled(state_dir)
-}
-
 fn node_config(
     ports: &Ports,
     index: usize,
@@ -230,15 +224,17 @@ fn node_config(
     proxy::Config {
         enroll_token,
         node_name: format!("node-{}", index + 1),
-        listen_addr: v4(ports.gateways[index]),
         admin_addr: v4(ports.node_admins[index]),
         allow_loopback_upstreams: true,
         access_log: proxy::AccessLog::File(
-            data_dir.join(LOGS).join(format!("node-{}.access.log", index + 1)),
+            data_dir
+                .join(LOGS)
+                .join(format!("node-{}.access.log", index + 1)),
         ),
         ..proxy::Config::new(
             format!("http://127.0.0.1:{}", ports.control_plane),
             node_state_dir(data_dir, index),
+            v4(ports.gateways[index]),
         )
     }
 }
@@ -292,7 +288,7 @@ fn announce(
             password: stack.secrets.admin_password.clone(),
             api_token: stack.secrets.admin_api_token.clone(),
         },
-        demo: stack.demo.as_ref().map(|demo| Demo {
+        demo: stack.secrets.demo.as_ref().map(|demo| Demo {
             tenant_id: demo.tenant_id.to_string(),
             plan_id: demo.plan_id.to_string(),
             api_key: demo.api_key.clone(),

@@ -14,7 +14,7 @@ mod meter;
 mod run;
 pub mod shared;
 
-pub use config::Config;
-pub use control::ControlError;
+pub use config::{AccessLog, Config};
+pub use control::{ControlError, is_enrolled};
 pub use data::{ListenError, TlsError};
-pub use run::{RunError, run};
+pub use run::{RunError, run, run_command_line};

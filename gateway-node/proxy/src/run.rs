@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
-use crate::config::Config;
+use crate::config::{Args, Config};
 use crate::control::{self, ControlError};
 use crate::data::{self, ListenError};
 use crate::log;
@@ -24,6 +27,37 @@ pub enum RunError {
     Control(#[from] ControlError),
     #[error("the {0} thread ended unexpectedly")]
     Ended(&'static str),
+}
+
+/// The program `gateway-node`: configured by command line and environment, stopped by signals. The
+/// first word is the program.
+pub fn run_command_line(words: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+    let args = Args::parse_from(words);
+    // Off the threads that serve: a reader that stops reading must not hold a request.
+    let (writer, _flush) = tracing_appender::non_blocking(std::io::stderr());
+    let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into());
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter.from_env_lossy())
+        .with_writer(writer)
+        .init();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            stop.cancel();
+        });
+        Ok(run(args.into(), shutdown).await?)
+    })
 }
 
 /// Runs a node until `shutdown`. Several nodes can run in one process.

@@ -127,6 +127,11 @@ impl Enrolment {
     }
 }
 
+/// Whether a state directory holds an enrolment, for who is about to mint a token. Reads nothing.
+pub fn is_enrolled(state_dir: &std::path::Path) -> bool {
+    state_dir.join(ENROLMENT).exists()
+}
+
 /// Random bytes from the system.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];

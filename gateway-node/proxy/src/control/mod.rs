@@ -45,6 +45,7 @@ use self::client::{BadControlPlaneUrl, ControlPlane, SignedCalls};
 use self::data_keys::KeyRing;
 use self::enrol::{EnrolError, Enrolled};
 use self::health::Health;
+pub use self::identity::is_enrolled;
 use self::identity::{Enrolment, NodeKeys};
 use self::keeper::Keeper;
 use self::leases::Leases;

@@ -20,6 +20,9 @@ use super::identity::{self, REQUEST_ID};
 use super::refusal::EdgeRefusal;
 use super::upstream::{ConnectError, Connected, Link, Sent, Target};
 
+/// More connections than one request tries, one after the other.
+const CONNECTS_MAX: u32 = 5;
+
 /// How long each step of one request may take.
 struct Times {
     connect: Duration,
@@ -51,7 +54,9 @@ pub(super) async fn forward(
     let client = exchange.client.clone();
     let times = Times::of(core, permit);
     let body_bytes_max = body_bytes_max(core, permit);
-    client.wait_for_moves(times.idle, exchange.begun.mono_ns);
+    // While connecting nothing moves, and connecting has limits of its own.
+    let connecting = times.idle.max(times.connect * CONNECTS_MAX);
+    client.wait_for_moves(connecting, exchange.begun.mono_ns);
     let headers = outgoing_headers(core, &exchange, permit, headers);
     if !incoming.is_end_stream() {
         let (clock, first_byte) = (core.clock, times.first_byte);
@@ -137,6 +142,8 @@ async fn send(
     let request = build(exchange, permit, headers, &connected.target)?;
     if exchange.upload.is_none() {
         client.wait(times.first_byte, core.clock.mono_ns());
+    } else {
+        client.wait_for_moves(times.idle, core.clock.mono_ns());
     }
     let failure = match connected.link.send(request, client).await {
         Sent::Answer(response) => return Ok((response, connected.link)),
