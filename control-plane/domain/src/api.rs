@@ -61,9 +61,7 @@ impl BasePath {
         let is_path = text.is_empty()
             || (text.starts_with('/')
                 && text.len() <= 500
-                && text[1..]
-                    .split('/')
-                    .all(|segment| crate::route::is_literal(segment)));
+                && text[1..].split('/').all(crate::route::is_literal));
         if is_path {
             Ok(Self(text.to_owned()))
         } else {

@@ -143,6 +143,31 @@ pub async fn list_enrol_tokens(
     .collect()
 }
 
+/// Served by the primary key.
+pub async fn get_enrol_token(tx: &mut PlatformTx, id: EnrolTokenId) -> Result<EnrolTokenRecord> {
+    let row = sqlx::query!(
+        "select id, name, labels, uses_max, uses, expires_at, revoked_at, created_by, created_at
+        from enroll_tokens where id = $1",
+        id.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or(Error::NotFound {
+        what: "enrolment token",
+    })?;
+    Ok(EnrolTokenRecord {
+        id: row.id.into(),
+        name: row.name,
+        labels: read_labels(row.labels)?,
+        uses_max: small(row.uses_max),
+        uses: small(row.uses),
+        expires_at: row.expires_at,
+        revoked_at: row.revoked_at,
+        created_by: row.created_by.map(Into::into),
+        created_at: row.created_at,
+    })
+}
+
 /// No further node is enrolled with it; those that were stay.
 pub async fn revoke_enrol_token(
     tx: &mut PlatformTx,

@@ -106,26 +106,31 @@ fn hash(id: &Id) -> [u8; 32] {
     sha256(&id.0.to_be_bytes())
 }
 
-fn backend(cause: crate::Error) -> StoreError {
-    StoreError::Backend(cause.to_string())
+/// tower-sessions takes a text: the cause goes into it, for the log.
+fn backend(cause: &crate::Error) -> StoreError {
+    use std::error::Error;
+    match cause.source() {
+        Some(source) => StoreError::Backend(format!("{cause}: {source}")),
+        None => StoreError::Backend(cause.to_string()),
+    }
 }
 
 #[async_trait]
 impl SessionStore for Sessions {
     async fn create(&self, record: &mut Record) -> StoreResult<()> {
         // 128 random bits: the id is not taken.
-        self.write(record).await.map_err(backend)
+        self.write(record).await.map_err(|cause| backend(&cause))
     }
 
     async fn save(&self, record: &Record) -> StoreResult<()> {
-        self.write(record).await.map_err(backend)
+        self.write(record).await.map_err(|cause| backend(&cause))
     }
 
     async fn load(&self, id: &Id) -> StoreResult<Option<Record>> {
-        self.read(id).await.map_err(backend)
+        self.read(id).await.map_err(|cause| backend(&cause))
     }
 
     async fn delete(&self, id: &Id) -> StoreResult<()> {
-        self.remove(id).await.map_err(backend)
+        self.remove(id).await.map_err(|cause| backend(&cause))
     }
 }

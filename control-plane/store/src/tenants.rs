@@ -147,6 +147,43 @@ pub async fn all_tenants_list(
     .collect()
 }
 
+/// What a list of tenants is narrowed to.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// The start of a name, or an id.
+    pub text: Option<String>,
+    pub status: Option<TenantStatus>,
+}
+
+/// As [`all_tenants_list`], also by status.
+pub async fn all_tenants_search(
+    tx: &mut PlatformTx,
+    search: &Search,
+    before: Option<TenantId>,
+    limit: u32,
+) -> Result<Vec<Tenant>> {
+    let text = search.text.as_deref();
+    let id = text.and_then(|text| text.parse::<TenantId>().ok());
+    let start = text.map(|text| format!("{}%", escape_like(&text.to_lowercase())));
+    sqlx::query_as!(
+        Raw,
+        "select id, name, status, edition, created_at from tenants
+        where ($1::text is null or lower(name) like $1 or id = $2) and ($3::uuid is null or id < $3)
+            and ($4::text is null or status = $4)
+        order by id desc limit $5",
+        start,
+        id.map(|id| id.0),
+        before.map(|id| id.0),
+        search.status.map(TenantStatus::as_str),
+        i64::from(limit)
+    )
+    .fetch_all(&mut **tx)
+    .await?
+    .into_iter()
+    .map(Raw::read)
+    .collect()
+}
+
 pub async fn all_tenants_count(tx: &mut PlatformTx) -> Result<u64> {
     let count = sqlx::query_scalar!(r#"select count(*) as "count!" from tenants"#)
         .fetch_one(&mut **tx)

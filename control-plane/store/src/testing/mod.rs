@@ -4,7 +4,7 @@
 mod world;
 
 use crate::{Db, migrate};
-pub use world::World;
+pub use world::{PEPPER, World};
 
 /// Connections of a test's pool; tests of contention need some.
 const CONNECTIONS: u32 = 12;
