@@ -165,7 +165,14 @@ pub async fn retire(
     get(tx, id).await
 }
 
+/// Holds the plan, also against subscriptions that are being made.
 async fn lock(tx: &mut PlatformTx, id: PlanId, seen: Option<i32>) -> Result<()> {
+    sqlx::query!(
+        "select pg_advisory_xact_lock(hashtextextended($1, 0))",
+        id.to_string()
+    )
+    .fetch_one(&mut **tx)
+    .await?;
     let found = sqlx::query_scalar!("select edition from plans where id = $1 for update", id.0)
         .fetch_optional(&mut **tx)
         .await?;

@@ -81,14 +81,17 @@ async fn try_ensure(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
             .execute(&mut *tx)
             .await?;
     }
-    let is_member = sqlx::query_scalar!(
-        r#"select pg_has_role('tollgate_tenant', 'member')
-            and pg_has_role('tollgate_platform', 'member')
-            and pg_has_role('tollgate_compile', 'member') as "is_member!""#
+    // Since PostgreSQL 16 who makes a role is a member of it that may not take it.
+    let may_take = sqlx::query_scalar!(
+        r#"select pg_has_role('tollgate_tenant', privilege)
+            and pg_has_role('tollgate_platform', privilege)
+            and pg_has_role('tollgate_compile', privilege) as "may_take!"
+        from (select case when current_setting('server_version_num')::int >= 160000
+            then 'set' else 'member' end) as asked (privilege)"#
     )
     .fetch_one(&mut *tx)
     .await?;
-    if !is_member {
+    if !may_take {
         sqlx::query!("grant tollgate_tenant, tollgate_platform, tollgate_compile to current_user")
             .execute(&mut *tx)
             .await?;

@@ -50,6 +50,7 @@ pub async fn insert(
     plan: PlanId,
     requested_by: Option<UserId>,
 ) -> Result<Subscription> {
+    wait_for_edits(tx, plan).await?;
     let offered = sqlx::query!(
         "select current_version, retired_at from plans where id = $1",
         plan.0
@@ -84,6 +85,9 @@ pub async fn activate(
     id: SubscriptionId,
     now: OffsetDateTime,
 ) -> Result<Subscription> {
+    // The plan before the row, as an edit of the plan does.
+    let plan = get(tx, tenant, id).await?.plan_id;
+    wait_for_edits(tx, plan).await?;
     lock(tx, tenant, id, None).await?;
     let activated = sqlx::query!(
         "update subscriptions s set status = 'active', activated_at = $3,
@@ -152,6 +156,18 @@ pub async fn end(
     .await?;
     dirty::mark(tx, &[Mark::Tenant(tenant)]).await?;
     get(tx, tenant, id).await
+}
+
+/// Until the transaction ends, no edit of the plan for everybody passes this subscription by. The
+/// tenant's role may not lock the plan's row, so both sides lock its id instead.
+async fn wait_for_edits(tx: &mut Conn, plan: PlanId) -> Result<()> {
+    sqlx::query!(
+        "select pg_advisory_xact_lock_shared(hashtextextended($1, 0))",
+        plan.to_string()
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(())
 }
 
 async fn lock(

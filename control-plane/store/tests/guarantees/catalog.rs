@@ -93,6 +93,47 @@ async fn a_change_of_a_plan_reaches_all_or_only_new_subscribers() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_subscribes_while_the_plan_is_edited_for_all_gets_the_edit() {
+    let world = World::new().await;
+    let plan = world.plan(&PlanTerms::default()).await;
+    let tenant = world.tenant("t").await;
+    let name = PlanName::parse("edited").unwrap();
+    let terms = World::quota(5, Period::Day);
+    let edit = PlanEdit {
+        name: &name,
+        description: "",
+        is_self_service: true,
+        terms: &terms,
+    };
+    let mut editing = world.db.platform_tx().await.unwrap();
+    plans::update(&mut editing, plan, &edit, ApplyTo::All, None)
+        .await
+        .unwrap();
+    let subscribing = world.subscribe(tenant, plan);
+    let commit_when_it_waits = async {
+        let waiting = "select count(*) from pg_locks
+            where not granted and locktype = 'advisory'
+                and database = (select oid from pg_database where datname = current_database())";
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            let pool = store::testing::pool(&world.db);
+            let count: i64 = sqlx::query_scalar(waiting).fetch_one(pool).await.unwrap();
+            if count > 0 {
+                break;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "it did not wait");
+        }
+        editing.commit().await.unwrap();
+    };
+    let (subscription, ()) = tokio::join!(subscribing, commit_when_it_waits);
+    let mut tx = world.db.tenant_tx(tenant).await.unwrap();
+    let found = subscriptions::get(&mut tx, tenant, subscription)
+        .await
+        .unwrap();
+    assert_eq!(found.plan_version, 2);
+}
+
+#[tokio::test]
 async fn a_plan_cannot_be_edited_into_a_conflict_of_its_tenants() {
     let world = World::new().await;
     let (api, _) = world.api("/1").await;
