@@ -142,9 +142,9 @@ impl Cores {
     }
 
     /// Takes no more connections, lets requests in flight end for a while, sends the last counts.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(mut self) {
         self.shutdown.cancel();
-        let threads = self.threads;
+        let threads = std::mem::take(&mut self.threads);
         let joined = tokio::task::spawn_blocking(move || {
             for thread in threads {
                 if thread.join().is_err() {
@@ -153,6 +153,13 @@ impl Cores {
             }
         });
         drop(joined.await);
+    }
+}
+
+impl Drop for Cores {
+    /// Threads do not outlive a start that failed further on.
+    fn drop(&mut self) {
+        self.shutdown.cancel();
     }
 }
 

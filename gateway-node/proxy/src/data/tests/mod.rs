@@ -2,7 +2,6 @@
 //! scripted byte by byte, clients that write what they like.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod bench_tmp;
 mod bodies;
 mod forwarding;
 mod limits;
