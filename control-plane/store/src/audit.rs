@@ -79,6 +79,14 @@ pub struct Filter {
     pub noun_id: Option<Uuid>,
     /// Who changed it.
     pub actor_id: Option<Uuid>,
+    /// Part of the name or address of who changed it.
+    pub actor: Option<String>,
+    /// The thing that was changed, or the tenant that it belongs to.
+    pub subject_id: Option<Uuid>,
+    /// From then on.
+    pub from: Option<OffsetDateTime>,
+    /// Before then.
+    pub to: Option<OffsetDateTime>,
 }
 
 /// Of a tenant, the newest first, before `before`. Served by `audit_events_tenant`.
@@ -97,12 +105,19 @@ pub async fn list(
         where tenant_id = $1 and ($2::uuid is null or id < $2)
             and ($3::text is null or action = $3) and ($4::uuid is null or noun_id = $4)
             and ($5::uuid is null or actor_id = $5)
-        order by id desc limit $6",
+            and ($6::text is null or position(lower($6) in lower(actor_label)) > 0)
+            and ($7::uuid is null or noun_id = $7)
+            and ($8::timestamptz is null or at >= $8) and ($9::timestamptz is null or at < $9)
+        order by id desc limit $10",
         tenant.0,
         before.map(|id| id.0),
         filter.action,
         filter.noun_id,
         filter.actor_id,
+        filter.actor,
+        filter.subject_id,
+        filter.from,
+        filter.to,
         i64::from(limit)
     )
     .fetch_all(tx)
@@ -127,11 +142,18 @@ pub async fn all_tenants_list(
         where ($1::uuid is null or id < $1)
             and ($2::text is null or action = $2) and ($3::uuid is null or noun_id = $3)
             and ($4::uuid is null or actor_id = $4)
-        order by id desc limit $5",
+            and ($5::text is null or position(lower($5) in lower(actor_label)) > 0)
+            and ($6::uuid is null or noun_id = $6 or tenant_id = $6)
+            and ($7::timestamptz is null or at >= $7) and ($8::timestamptz is null or at < $8)
+        order by id desc limit $9",
         before.map(|id| id.0),
         filter.action,
         filter.noun_id,
         filter.actor_id,
+        filter.actor,
+        filter.subject_id,
+        filter.from,
+        filter.to,
         i64::from(limit)
     )
     .fetch_all(&mut **tx)

@@ -23,6 +23,7 @@ pub mod manifests;
 pub mod members;
 pub mod nodes;
 pub mod outbox;
+pub mod overview;
 pub mod personal_tokens;
 pub mod plans;
 pub mod publisher;
