@@ -124,6 +124,7 @@ actions! {
     ListAllEvents = "all_audit_events.list", Platform, Read, NOBODY;
     ListOutbox = "outbox.list", Platform, Read, NOBODY;
     CreateUser = "users.create", Platform, Write, NOBODY;
+    LockUser = "users.lock", Platform, Write, NOBODY;
     UnlockUser = "users.unlock", Platform, Write, NOBODY;
 
     ChangePassword = "users.change_password", Own, Write, NOBODY;

@@ -5,6 +5,9 @@ use time::OffsetDateTime;
 
 use crate::field::closed_set;
 
+/// Of a tenant's message with a request.
+pub const MESSAGE_CHARS_MAX: usize = 2_000;
+
 closed_set! {
     SubscriptionStatus {
         /// Waits for an operator's approval.
@@ -26,4 +29,6 @@ pub struct Subscription {
     pub created_at: OffsetDateTime,
     pub activated_at: Option<OffsetDateTime>,
     pub ended_at: Option<OffsetDateTime>,
+    /// What the tenant wrote when it asked for a plan by approval.
+    pub message: Option<String>,
 }

@@ -21,6 +21,7 @@ struct Raw {
     created_at: OffsetDateTime,
     activated_at: Option<OffsetDateTime>,
     ended_at: Option<OffsetDateTime>,
+    request_message: Option<String>,
 }
 
 impl Raw {
@@ -36,6 +37,7 @@ impl Raw {
             created_at: self.created_at,
             activated_at: self.activated_at,
             ended_at: self.ended_at,
+            message: self.request_message,
         })
     }
 }
@@ -69,6 +71,25 @@ pub async fn insert(
         plan.0,
         offered.current_version,
         requested_by.map(|user| user.0)
+    )
+    .execute(&mut *tx)
+    .await?;
+    get(tx, tenant, id).await
+}
+
+/// Keeps what the tenant wrote with its request.
+pub async fn set_message(
+    tx: &mut Conn,
+    tenant: TenantId,
+    id: SubscriptionId,
+    message: &str,
+) -> Result<Subscription> {
+    sqlx::query!(
+        "update subscriptions set request_message = $3
+        where tenant_id = $1 and id = $2 and status = 'pending'",
+        tenant.0,
+        id.0,
+        message
     )
     .execute(&mut *tx)
     .await?;
@@ -191,7 +212,7 @@ pub async fn get(tx: &mut Conn, tenant: TenantId, id: SubscriptionId) -> Result<
     sqlx::query_as!(
         Raw,
         "select s.id, s.tenant_id, s.plan_id, s.plan_version, p.name as plan_name, s.status,
-            s.edition, s.created_at, s.activated_at, s.ended_at
+            s.edition, s.created_at, s.activated_at, s.ended_at, s.request_message
         from subscriptions s join plans p on p.id = s.plan_id
         where s.tenant_id = $1 and s.id = $2",
         tenant.0,
@@ -215,7 +236,7 @@ pub async fn list(
     sqlx::query_as!(
         Raw,
         "select s.id, s.tenant_id, s.plan_id, s.plan_version, p.name as plan_name, s.status,
-            s.edition, s.created_at, s.activated_at, s.ended_at
+            s.edition, s.created_at, s.activated_at, s.ended_at, s.request_message
         from subscriptions s join plans p on p.id = s.plan_id
         where s.tenant_id = $1 and s.id > $2 order by s.id limit $3",
         tenant.0,
@@ -238,7 +259,8 @@ pub async fn all_tenants_list(
 ) -> Result<Vec<(Subscription, String)>> {
     sqlx::query!(
         "select s.id, s.tenant_id, s.plan_id, s.plan_version, p.name as plan_name, s.status,
-            s.edition, s.created_at, s.activated_at, s.ended_at, t.name as tenant_name
+            s.edition, s.created_at, s.activated_at, s.ended_at, s.request_message,
+            t.name as tenant_name
         from subscriptions s
         join plans p on p.id = s.plan_id
         join tenants t on t.id = s.tenant_id
@@ -262,6 +284,7 @@ pub async fn all_tenants_list(
             created_at: row.created_at,
             activated_at: row.activated_at,
             ended_at: row.ended_at,
+            request_message: row.request_message,
         };
         Ok((subscription.read()?, row.tenant_name))
     })
@@ -277,7 +300,7 @@ pub async fn all_tenants_active_of(
     sqlx::query_as!(
         Raw,
         "select s.id, s.tenant_id, s.plan_id, s.plan_version, p.name as plan_name, s.status,
-            s.edition, s.created_at, s.activated_at, s.ended_at
+            s.edition, s.created_at, s.activated_at, s.ended_at, s.request_message
         from subscriptions s join plans p on p.id = s.plan_id
         where s.tenant_id = any($1) and s.status = 'active' order by s.tenant_id, s.id",
         &ids
