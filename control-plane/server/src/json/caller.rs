@@ -5,8 +5,8 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use domain::id::{ApiKeyId, TenantId, UserId};
 use domain::permission::{Action, Reach};
 use domain::personal_token::PlainToken;
-use http::request::Parts;
 use http::header;
+use http::request::Parts;
 use store::PlatformTx;
 
 use crate::action::ActionError;
@@ -116,7 +116,9 @@ async fn authority(
     action: Action,
     tenant: Option<TenantId>,
 ) -> Result<Authority, Problem> {
-    let person = store::users::get(tx, user).await.map_err(ActionError::from)?;
+    let person = store::users::get(tx, user)
+        .await
+        .map_err(ActionError::from)?;
     let platform = store::users::find_platform_role(tx, user)
         .await
         .map_err(ActionError::from)?

@@ -72,9 +72,20 @@ impl<T: DeserializeOwned> FromRequest<App> for Input<T> {
 pub struct Patch(Value);
 
 impl Patch {
+    /// Takes a field out that is not part of the resource, such as how far a change reaches.
+    pub fn take<T: DeserializeOwned>(&mut self, field: &str) -> Result<Option<T>, Problem> {
+        let Some(value) = self.0.as_object_mut().and_then(|body| body.remove(field)) else {
+            return Ok(None);
+        };
+        serde_json::from_value(value)
+            .map(Some)
+            .map_err(|cause| wrong_field(format!("/{field}"), &cause))
+    }
+
     /// The input that results when the present state is patched.
     pub fn apply<T: Serialize + DeserializeOwned>(self, present: &T) -> Result<T, Problem> {
-        let mut target = serde_json::to_value(present).map_err(|cause| Problem::internal(&cause))?;
+        let mut target =
+            serde_json::to_value(present).map_err(|cause| Problem::internal(&cause))?;
         merge(&mut target, self.0);
         from_value(target)
     }
@@ -229,7 +240,11 @@ fn malformed(cause: &serde_json::Error) -> Problem {
 fn wrong_field(pointer: String, cause: &serde_json::Error) -> Problem {
     let text = cause.to_string();
     // The reader appends " at line 1 column 7", which says less than the pointer.
-    let message = text.split(" at line ").next().unwrap_or_default().to_owned();
+    let message = text
+        .split(" at line ")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let code = if message.starts_with("unknown field") {
         "unknown_field"
     } else if message.starts_with("missing field") {

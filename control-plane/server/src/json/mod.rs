@@ -10,6 +10,7 @@ mod caller;
 mod creation;
 mod input;
 mod list;
+mod numbers;
 mod openapi;
 
 use axum::extract::Request;
@@ -30,6 +31,7 @@ pub use caller::Caller;
 pub use creation::{Creation, Made, Nothing, Work};
 pub use input::{At, IfMatch, Input, Patch, Search};
 pub use list::{Listed, PageQuery, Paging, cursor, read_cursor};
+pub use numbers::PerSecond;
 
 /// Where the API lives.
 pub const PREFIX: &str = "/api/v1";
@@ -46,6 +48,14 @@ pub fn route(
 /// The routes of every noun, below the prefix.
 fn nouns() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .merge(crate::apis::api())
+        .merge(crate::audit_events::api())
+        .merge(crate::fleet::api())
+        .merge(crate::plan_requests::api())
+        .merge(crate::plans::api())
+        .merge(crate::routes::api())
+        .merge(crate::snapshots::api())
+        .merge(crate::tenants::api())
         .merge(crate::upstreams::api())
 }
 
@@ -53,9 +63,8 @@ fn nouns() -> OpenApiRouter<App> {
 pub fn router() -> Router<App> {
     let (router, description) = openapi::documented().split_for_parts();
     let description = axum::body::Bytes::from(description.to_json().unwrap_or_default());
-    let document = get(move || async move {
-        ([(header::CONTENT_TYPE, "application/json")], description)
-    });
+    let document =
+        get(move || async move { ([(header::CONTENT_TYPE, "application/json")], description) });
     // What is not there is not there for strangers either.
     let missing = || async { Problem::not_found("endpoint") };
     router

@@ -3,11 +3,13 @@
 
 use domain::permission::{self, Action, Authority, Effect, Reach};
 use domain::role::{PlatformRole, Role};
-use utoipa::openapi::path::{HttpMethod, Operation, ParameterBuilder, ParameterIn, PathItem, Paths};
+use utoipa::openapi::path::{
+    HttpMethod, Operation, ParameterBuilder, ParameterIn, PathItem, Paths,
+};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    Components, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Ref, Required,
+    Components, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
     ResponseBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
@@ -188,7 +190,9 @@ pub fn routes() -> Vec<DescribedRoute> {
     let mut found = Vec::new();
     for (path, item) in paths {
         for (method, operation) in item.as_object().expect("an item") {
-            let scope = operation["security"][0][SCHEME][0].as_str().expect("a scope");
+            let scope = operation["security"][0][SCHEME][0]
+                .as_str()
+                .expect("a scope");
             found.push(DescribedRoute {
                 method: method.to_uppercase().parse().expect("a method"),
                 path: path.clone(),

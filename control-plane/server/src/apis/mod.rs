@@ -1,0 +1,97 @@
+//! APIs that the nodes serve.
+
+pub mod cors;
+pub mod json;
+
+use domain::api::{Api, ApiTerms};
+use domain::id::ApiId;
+use domain::permission::Action;
+use store::PlatformTx;
+use uuid::Uuid;
+
+use crate::action::{self, ActionError, Change, Subject};
+use crate::authority::Authority;
+use crate::clock::Now;
+use json::ApiView;
+
+pub use json::api;
+
+pub async fn create(
+    authority: &Authority,
+    tx: &mut PlatformTx,
+    terms: ApiTerms,
+    now: Now,
+) -> Result<Api, ActionError> {
+    authority.require(Action::CreateApi)?;
+    let id = ApiId(Uuid::now_v7());
+    let api = store::apis::insert(tx, id, &terms).await?;
+    let event = (subject(&api), Change::created(&ApiView::of(&api)));
+    action::audit(tx, authority, Action::CreateApi, event, now).await?;
+    Ok(api)
+}
+
+/// Replaces all that is said of it; its routes stay. `seen`: the edition that the caller knows.
+pub async fn update(
+    authority: &Authority,
+    tx: &mut PlatformTx,
+    (id, seen): (ApiId, Option<i32>),
+    terms: ApiTerms,
+    now: Now,
+) -> Result<Api, ActionError> {
+    authority.require(Action::UpdateApi)?;
+    let before = store::apis::get(tx, id).await?;
+    let after = store::apis::update(tx, id, &terms, seen).await?;
+    let change = Change::updated(&ApiView::of(&before), &ApiView::of(&after));
+    action::audit(
+        tx,
+        authority,
+        Action::UpdateApi,
+        (subject(&after), change),
+        now,
+    )
+    .await?;
+    Ok(after)
+}
+
+/// Deletes it with its routes; plans and subscriptions lose it.
+pub async fn delete(
+    authority: &Authority,
+    tx: &mut PlatformTx,
+    (id, seen): (ApiId, Option<i32>),
+    now: Now,
+) -> Result<(), ActionError> {
+    authority.require(Action::DeleteApi)?;
+    let before = store::apis::get(tx, id).await?;
+    store::apis::delete(tx, id, seen).await?;
+    let event = (subject(&before), Change::removed(&ApiView::of(&before)));
+    action::audit(tx, authority, Action::DeleteApi, event, now).await
+}
+
+pub async fn get(
+    authority: &Authority,
+    tx: &mut PlatformTx,
+    id: ApiId,
+) -> Result<Api, ActionError> {
+    authority.require(Action::ListApis)?;
+    Ok(store::apis::get(tx, id).await?)
+}
+
+/// Oldest first.
+pub async fn list(
+    authority: &Authority,
+    tx: &mut PlatformTx,
+    after: Option<ApiId>,
+    limit: u32,
+) -> Result<Vec<Api>, ActionError> {
+    authority.require(Action::ListApis)?;
+    Ok(store::apis::list(tx, after, limit).await?)
+}
+
+fn subject(api: &Api) -> Subject<'_> {
+    Subject {
+        tenant: None,
+        noun: "api",
+        id: api.id.0,
+        label: &api.name,
+    }
+}
