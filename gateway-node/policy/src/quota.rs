@@ -238,7 +238,8 @@ impl QuotaSlot {
     }
 
     /// Takes everything out of memory and out of what is held, to be returned to the store once it
-    /// is written. Returns how many units.
+    /// is written. Returns how many units. What was taken over from an earlier process cannot be
+    /// returned by this one and goes back into what is held.
     pub fn take_back_all(&self) -> u64 {
         self.books().take_back_all(&self.lanes)
     }

@@ -64,6 +64,14 @@ impl Period {
             .saturating_add(lane.balance())
     }
 
+    /// What this incarnation can give back: of what it was granted itself. Units taken over from an
+    /// earlier process were granted to that one; they are spent here, or by the next process.
+    pub(super) fn returnable(&self) -> u64 {
+        self.granted
+            .saturating_sub(self.returned)
+            .saturating_sub(self.returning)
+    }
+
     fn spent(&self, lane: &Lane) -> u64 {
         self.granted
             .saturating_add(self.restored)
@@ -320,17 +328,19 @@ impl Books {
 
     pub(super) fn take_back_all(&mut self, lanes: &[Lane; 2]) -> u64 {
         self.epoch += 1;
-        let mut taken = 0;
+        let (mut moved, mut taken) = (0u64, 0u64);
         for (period, lane) in self.live_mut(lanes) {
             let in_books = period.held.saturating_add(period.aside);
             let units = in_books.saturating_add(lane.withdraw(u64::MAX));
-            period.held = 0;
+            let back = units.min(period.returnable());
+            period.held = units - back;
             period.aside = 0;
-            period.returning = period.returning.saturating_add(units);
+            period.returning = period.returning.saturating_add(back);
             period.show(lane);
-            taken = units.saturating_add(taken);
+            moved = moved.saturating_add(units);
+            taken = taken.saturating_add(back);
         }
-        if taken > 0 {
+        if moved > 0 {
             self.note_change();
         }
         taken

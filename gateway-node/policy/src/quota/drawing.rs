@@ -163,7 +163,7 @@ impl Books {
                 continue;
             }
             let surplus = period.own(lane).saturating_sub(demand.within(2 * SLAB_NS));
-            let units = surplus.min(period.held);
+            let units = surplus.min(period.held).min(period.returnable());
             period.held -= units;
             period.returning += units;
             period.show(lane);

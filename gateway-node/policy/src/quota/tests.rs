@@ -414,3 +414,33 @@ fn senseless_totals_do_no_harm() {
     slot.written(&mark);
     assert_eq!(slot.take(SECOND_NS), QuotaTake::Empty);
 }
+
+#[test]
+fn units_of_an_earlier_process_are_kept_and_not_returned() {
+    let slot = slot();
+    slot.restore(
+        Held {
+            period_start_ms: 1,
+            units: 30,
+            limit: 1000,
+            starts_at_ns: 0,
+            ends_at_ns: 100 * SECOND_NS,
+        },
+        0,
+    );
+    apply(&slot, &lease(1, 5, 100_000), 0);
+    assert_eq!(slot.take_back_all(), 5, "as many as this one was granted");
+    let (held, mark) = slot.draft(SECOND_NS);
+    slot.written(&mark);
+    assert_eq!(held.iter().map(|held| held.units).sum::<u64>(), 30);
+    apply(
+        &slot,
+        &Lease {
+            returned_total: 5,
+            ..lease(1, 5, 100_000)
+        },
+        SECOND_NS,
+    );
+    assert!(!slot.is_returning(2 * SECOND_NS));
+    assert_eq!(slot.take_back_all(), 0);
+}
