@@ -67,8 +67,6 @@ struct Entry {
     slot: Arc<QuotaSlot>,
     /// As it stands in the file.
     held: Vec<Held>,
-    /// A draft of it did not get into the file.
-    is_unwritten: bool,
     waiting: VecDeque<oneshot::Sender<Fact>>,
 }
 
@@ -206,9 +204,8 @@ impl Leases {
     async fn write(&mut self) -> bool {
         let now_ns = self.shared.clock.mono_ns();
         let mut drafts: HashMap<Key, (Vec<Held>, Mark)> = HashMap::new();
-        for (key, entry) in &mut self.slots {
-            if entry.is_unwritten || entry.slot.needs_writing() {
-                entry.is_unwritten = true;
+        for (key, entry) in &self.slots {
+            if entry.slot.needs_writing() {
                 drafts.insert(key.clone(), entry.slot.draft(now_ns));
             }
         }
@@ -235,7 +232,6 @@ impl Leases {
             if let Some(entry) = self.slots.get_mut(&key) {
                 entry.slot.written(&mark);
                 entry.held = held;
-                entry.is_unwritten = false;
             }
         }
         true
@@ -340,7 +336,7 @@ impl Leases {
         }
         self.slots.retain(|_, entry| {
             let is_known = entry.slot.known(now_ns).is_some() || !entry.held.is_empty();
-            let is_busy = !entry.waiting.is_empty() || entry.is_unwritten;
+            let is_busy = !entry.waiting.is_empty() || entry.slot.needs_writing();
             is_known || is_busy || entry.slot.is_returning(now_ns)
         });
     }
@@ -356,7 +352,7 @@ impl Leases {
             .values()
             .map(|entry| entry.slot.take_back_all())
             .sum();
-        if taken == 0 || !self.write().await {
+        if !self.write().await || taken == 0 {
             return;
         }
         self.health.note_returned(taken);
@@ -396,7 +392,6 @@ impl Entry {
         Self {
             slot,
             held: Vec::new(),
-            is_unwritten: false,
             waiting: VecDeque::new(),
         }
     }

@@ -60,6 +60,9 @@ use crate::shared::{ControlInbox, Shared};
 /// Unsent usage takes no more than this on disk: weeks of a quiet node, hours of a busy one.
 const SPOOL_BYTES_MAX: u64 = 64 << 20;
 
+/// How long a stopping node waits for its last write.
+const DISK_WORK_MAX: Duration = Duration::from_secs(5);
+
 /// Why a node's control side did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
@@ -203,7 +206,21 @@ impl Node {
             leases.run(inbox.questions, incarnation, self.shutdown.clone()),
             usage.run(self.shutdown.clone()),
         );
+        self.end_disk_work().await;
         Ok(())
+    }
+
+    /// Disk work that was under way goes on in another thread and holds the state directory; who
+    /// waits for this node to end may want to start the next one on it.
+    async fn end_disk_work(&self) {
+        let ending = async {
+            while Arc::strong_count(&self.dir) > 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        if tokio::time::timeout(DISK_WORK_MAX, ending).await.is_err() {
+            tracing::warn!("disk work goes on after the node has ended");
+        }
     }
 
     /// Enrols with the token, however long the control plane is away; `None` if the node is to stop

@@ -15,16 +15,20 @@ impl TestNode {
         self.shared.registry.quota(tenant_id(), "default")
     }
 
-    /// Spends one unit as a core would, waiting as long as it takes.
+    /// Spends one unit as a core would, asking again for as long as the store is away.
     async fn spend(&self, slot: &Arc<QuotaSlot>) -> bool {
-        for _ in 0..100 {
+        let mut again = tokio::time::interval(Duration::from_millis(5));
+        let deadline = tokio::time::Instant::now() + 2 * LONG;
+        while tokio::time::Instant::now() < deadline {
             match slot.take(self.shared.clock.mono_ns()) {
                 QuotaTake::Taken(_) => return true,
                 QuotaTake::Exhausted => return false,
-                QuotaTake::Empty => match self.shared.ask_for_lease(slot.clone(), LONG).await {
-                    Fact::LeaseArrived | Fact::StoreAway => {}
-                    Fact::LeaseExhausted => return false,
-                },
+                QuotaTake::Empty => {}
+            }
+            match self.shared.ask_for_lease(slot.clone(), LONG).await {
+                Fact::LeaseArrived => {}
+                Fact::StoreAway => drop(again.tick().await),
+                Fact::LeaseExhausted => return false,
             }
         }
         panic!("neither granted nor refused");
@@ -176,14 +180,15 @@ async fn a_request_learns_at_once_that_the_store_is_away() {
     local(async {
         let node = TestNode::start(&fake, dir.path()).await;
         node.serves(1).await;
+        assert!(node.spend(&node.slot()).await);
         fake.go_away();
-        let fact = node.shared.ask_for_lease(node.slot(), LONG).await;
+        let other = node.shared.registry.quota(tenant_id(), "other");
+        assert_eq!(other.take(node.shared.clock.mono_ns()), QuotaTake::Empty);
+        let fact = node.shared.ask_for_lease(other, LONG).await;
         assert_eq!(fact, Fact::StoreAway);
         let health = node.get("/healthz").await;
-        assert!(
-            health.contains("\"leases_failing_with\":\"control_plane_unreachable\""),
-            "{health}"
-        );
+        let failing = "\"leases_failing_with\":\"control_plane_unreachable\"";
+        assert!(health.contains(failing), "{health}");
     })
     .await;
 }
