@@ -3,16 +3,21 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use store::Db;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::mail::Mailer;
 use crate::nodes::directory::NodeDirectory;
 use crate::nodes::observations::Observations;
 use crate::nodes::replays::Replays;
+use crate::page::FormKey;
+use crate::passwords::Passwords;
 use crate::publish::follower::Current;
 use crate::secret_box::SecretBox;
 use crate::telemetry::Metrics;
+use crate::throttle::Throttles;
 
 /// Cheap to clone; the state of every router.
 #[derive(Clone)]
@@ -24,6 +29,13 @@ pub struct Inner {
     pub metrics: Arc<Metrics>,
     pub public_url: String,
     pub is_local_stack: bool,
+    /// Where clients reach the gateway nodes, for the examples that pages show.
+    pub gateway_url: Option<String>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub passwords: Passwords,
+    pub mailer: Mailer,
+    pub throttles: Throttles,
+    pub form_key: FormKey,
     /// The revision that nodes are served.
     pub current: Current,
     /// Asks the follower to look at the database now.

@@ -45,9 +45,15 @@ struct Arguments {
     #[arg(long, env = "SECRET_KEY", hide_env_values = true)]
     secret_key: String,
 
-    /// Mail server, e.g. smtps://user:password@mail.example.com. Without it mails go to the outbox
+    /// Mail server, e.g. smtps://user:password@mail.example.com?from=gate@example.com. Without it
+    /// no mail is sent
     #[arg(long, env = "SMTP_URL", hide_env_values = true)]
     smtp_url: Option<String>,
+
+    /// Where clients reach the gateway nodes, e.g. https://api.example.com; shown in the console's
+    /// examples
+    #[arg(long, env = "GATEWAY_URL")]
+    gateway_url: Option<String>,
 
     /// Address ranges whose X-Forwarded-For is believed, e.g. 10.0.0.0/8
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
@@ -65,6 +71,8 @@ pub struct Config {
     pub secret_key: SecretKey,
     pub smtp_url: Option<String>,
     pub trusted_proxies: Vec<IpNet>,
+    /// Without a trailing slash.
+    pub gateway_url: Option<String>,
     /// A stack on one machine: operators see the outbox, and upstreams may be on loopback.
     pub is_local_stack: bool,
 }
@@ -103,6 +111,9 @@ impl Config {
             secret_key: given.secret_key.parse()?,
             smtp_url: given.smtp_url,
             trusted_proxies: given.trusted_proxies,
+            gateway_url: given
+                .gateway_url
+                .map(|url| url.trim_end_matches('/').to_owned()),
             is_local_stack: false,
         })
     }

@@ -7,29 +7,46 @@
 
 mod action;
 mod api_keys;
+mod apis;
 mod app;
+mod audit_events;
 mod authority;
+mod checks;
+mod client_address;
 mod clock;
 mod config;
+mod console;
+mod fleet;
 mod genesis;
 mod health;
 mod json;
 mod keyring;
+mod landing;
+mod mail;
+mod members;
 mod nodes;
+mod page;
 mod passwords;
 mod people;
 mod personal_tokens;
+mod plan_requests;
+mod plans;
 mod problem;
 mod publish;
 mod published;
 mod random;
+mod routes;
 mod secret_box;
 mod serve;
 mod signals;
+mod snapshots;
 mod subscriptions;
 pub mod telemetry;
+mod tenants;
+mod throttle;
 mod upkeep;
 mod upstreams;
+mod usage;
 
 use std::sync::Arc;
 
@@ -48,9 +65,13 @@ pub use crate::config::{Config, ConfigError, TlsFiles};
 pub use crate::secret_box::{InvalidSecretKey, SecretKey};
 pub use crate::signals::cancel_on_signal;
 
+use crate::mail::Mailer;
+use crate::page::FormKey;
+use crate::passwords::Passwords;
 use crate::publish::follower::Follower;
 use crate::secret_box::SecretBox;
 use crate::telemetry::Metrics;
+use crate::throttle::Throttles;
 
 const DATABASE_CONNECTIONS: u32 = 20;
 
@@ -93,6 +114,12 @@ impl ControlPlane {
         genesis::ensure(&db, &secrets)
             .await
             .context("cannot prepare the deployment's keys")?;
+        let form_key = FormKey::new(&secrets);
+        let mailer = Mailer::new(
+            config.smtp_url.as_deref(),
+            &config.public_url,
+            config.is_local_stack,
+        )?;
         let metrics = Metrics::new();
         let (follower, current) = Follower::new(db.clone(), secrets.clone(), metrics.clone());
         let shutdown = CancellationToken::new();
@@ -102,6 +129,12 @@ impl ControlPlane {
             metrics,
             public_url: config.public_url,
             is_local_stack: config.is_local_stack,
+            gateway_url: config.gateway_url,
+            trusted_proxies: config.trusted_proxies,
+            passwords: Passwords::new(),
+            mailer,
+            throttles: Throttles::default(),
+            form_key,
             current,
             refresh: Notify::new(),
             directory: Default::default(),
@@ -138,6 +171,7 @@ impl ControlPlane {
         tasks.spawn(listen_task(app.clone(), wake, own.clone()));
         tasks.spawn(publish::tasks::follow(app.clone(), follower, own.clone()));
         tasks.spawn(nodes::observations::write_down(app.clone(), own.clone()));
+        tasks.spawn(mail_task(app.clone(), own.clone()));
         tasks.spawn(upkeep::keep_up(app.clone(), own.clone()));
         for listener in listeners {
             let (tls, router) = (tls.clone(), router(&app));
@@ -165,6 +199,10 @@ async fn listen_task(app: App, wake: Arc<Notify>, shutdown: CancellationToken) {
     publish::tasks::listen(app, &wake, shutdown).await;
 }
 
+async fn mail_task(app: App, shutdown: CancellationToken) {
+    app.mailer.deliver(&app.db, shutdown).await;
+}
+
 fn router(app: &App) -> Router {
     let observe = axum::middleware::from_fn_with_state(
         app.metrics.clone() as Arc<Metrics>,
@@ -173,6 +211,7 @@ fn router(app: &App) -> Router {
     Router::new()
         .merge(nodes::router())
         .merge(health::router())
+        .merge(page::router(app))
         .merge(json::router())
         .layer(observe)
         .with_state(app.clone())

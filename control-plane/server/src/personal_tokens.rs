@@ -19,6 +19,10 @@ use crate::random;
 pub const LIFETIME_MAX: Duration = Duration::days(366);
 pub const TOKENS_MAX: u32 = 100;
 
+pub fn pages() -> axum::Router<crate::app::App> {
+    axum::Router::new()
+}
+
 /// What a person says of a token.
 #[derive(Debug)]
 pub struct NewToken {

@@ -81,6 +81,17 @@ impl SecretBox {
         })
     }
 
+    /// A key for something else than sealing, the same in every process of the deployment.
+    pub fn derive(&self, label: &str) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        hkdf::Salt::new(hkdf::HKDF_SHA256, b"tollgate derived")
+            .extract(&self.0.bytes)
+            .expand(&[label.as_bytes()], hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(&mut bytes))
+            .expect("32 bytes are one block of HKDF-SHA-256");
+        bytes
+    }
+
     pub fn seal(&self, purpose: Purpose, secret: &[u8]) -> Result<Vec<u8>, CannotOpen> {
         let sealed = self.0.seal(purpose.name(), secret, random::bytes())?;
         Ok(sealed.encode_to_vec())

@@ -1,10 +1,12 @@
 //! API keys: created, changed, rotated, revoked.
 
+mod example;
+mod pages;
+
 use domain::FieldError;
 use domain::api_key::{ApiKey, KeyTerms, Pepper, PlainKey};
 use domain::id::{ApiId, ApiKeyId, TenantId};
 use domain::permission::Action;
-use domain::subscription::SubscriptionStatus;
 use serde_json::{Value, json};
 use store::api_keys::NewValue;
 use store::deployment::PepperId;
@@ -18,10 +20,14 @@ use crate::authority::Authority;
 use crate::clock::Now;
 use crate::random;
 use crate::secret_box::{Purpose, SecretBox};
-use crate::subscriptions;
+
+pub use example::example;
+pub use pages::pages;
 
 /// The longest that a rotated value may live on.
 pub const GRACE_MAX: Duration = Duration::days(30);
+/// More APIs than this are not open to one tenant.
+const APIS_MAX: u32 = 1_000;
 
 /// What new values are hashed under.
 pub struct CurrentPepper {
@@ -190,21 +196,6 @@ pub async fn show(
     Ok(store::api_keys::get(tx, tenant, id).await?)
 }
 
-/// The APIs that the tenant's subscriptions open, sorted.
-pub async fn opened_apis(tx: &mut Conn, tenant: TenantId) -> Result<Vec<ApiId>, ActionError> {
-    let limit = subscriptions::SUBSCRIPTIONS_MAX;
-    let mut opened = Vec::new();
-    for one in store::subscriptions::list(tx, tenant, None, limit).await? {
-        if one.status == SubscriptionStatus::Active {
-            let plan = store::plans::get_version(tx, one.plan_id, one.plan_version).await?;
-            opened.extend(plan.terms.api_ids);
-        }
-    }
-    opened.sort();
-    opened.dedup();
-    Ok(opened)
-}
-
 fn mint() -> PlainKey {
     PlainKey::mint(true, &random::bytes())
 }
@@ -238,8 +229,8 @@ async fn check_apis(
     if terms.api_ids.is_empty() {
         return Ok(());
     }
-    let opened = opened_apis(tx, tenant).await?;
-    let is_known = |id: &ApiId| opened.contains(id) || before.contains(id);
+    let opened = store::apis::list_open_to(tx, tenant, APIS_MAX).await?;
+    let is_known = |id: &ApiId| opened.iter().any(|api| api.id == *id) || before.contains(id);
     if terms.api_ids.iter().all(is_known) {
         return Ok(());
     }

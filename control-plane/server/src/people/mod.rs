@@ -1,5 +1,11 @@
 //! People: their accounts, how they sign up and in, and what they do when a password is lost.
 
+mod codes;
+mod pages;
+mod reset;
+mod sign_in;
+mod sign_up;
+
 use domain::email::Email;
 use domain::id::UserId;
 use domain::permission::Action;
@@ -14,6 +20,9 @@ use crate::action::{self, ActionError, Change, Subject};
 use crate::authority::Authority;
 use crate::clock::Now;
 use crate::passwords::PasswordHash;
+
+pub use pages::pages;
+pub use reset::change as change_password;
 
 /// Somebody whose address needs no confirmation.
 #[derive(Debug)]
@@ -48,6 +57,27 @@ pub async fn create_user(
     let change = (subject(&user), Change::created(&after));
     action::audit(tx, authority, Action::CreateUser, change, now).await?;
     Ok(user)
+}
+
+/// Ends a pause of sign-in.
+pub async fn unlock(
+    authority: &Authority,
+    tx: &mut PlatformTx,
+    id: UserId,
+    now: Now,
+) -> Result<User, ActionError> {
+    authority.require(Action::UnlockUser)?;
+    let before = store::users::get(tx, id).await?;
+    store::users::set_lock(tx, id, None).await?;
+    let change = (
+        subject(&before),
+        Change::updated(
+            &json!({ "locked_until": before.locked_until.map(web::format::rfc3339) }),
+            &json!({ "locked_until": null }),
+        ),
+    );
+    action::audit(tx, authority, Action::UnlockUser, change, now).await?;
+    Ok(store::users::get(tx, id).await?)
 }
 
 fn subject(user: &User) -> Subject<'_> {

@@ -1,11 +1,15 @@
 //! Tenants on plans: taking one, asking for one, changing over, and ending.
 
+mod cards;
+mod pages;
+pub mod view;
+
 use domain::FieldError;
 use domain::conflict::Conflict;
 use domain::id::{PlanId, SubscriptionId, TenantId};
 use domain::permission::Action;
 use domain::plan::Plan;
-use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::subscription::{MESSAGE_CHARS_MAX, Subscription, SubscriptionStatus};
 use serde_json::{Value, json};
 use store::Conn;
 use uuid::Uuid;
@@ -13,6 +17,9 @@ use uuid::Uuid;
 use crate::action::{self, ActionError, Change, Subject};
 use crate::authority::Authority;
 use crate::clock::Now;
+
+pub use cards::{api_names, apis_text, burst_text, cards, price_text, quota_text, rate_text};
+pub use pages::pages;
 
 /// A tenant has few subscriptions; lists over them are never cut off.
 pub const SUBSCRIPTIONS_MAX: u32 = 1_000;
@@ -60,6 +67,29 @@ pub async fn subscribe(
     let change = (subject(&active), Change::created(&shown(&active)));
     action::audit(tx, authority, Action::Subscribe, change, now).await?;
     Ok(active)
+}
+
+/// As [`subscribe`], with what the tenant writes to whoever approves.
+pub async fn request(
+    authority: &Authority,
+    tx: &mut Conn,
+    tenant: TenantId,
+    (plan, message): (PlanId, &str),
+    now: Now,
+) -> Result<Subscription, ActionError> {
+    if message.chars().count() > MESSAGE_CHARS_MAX {
+        let text = format!("Use at most {MESSAGE_CHARS_MAX} characters.");
+        return Err(FieldError::new("message", "too_long", text).into());
+    }
+    let order = Order {
+        plan,
+        conflicting: Conflicting::Refuse,
+    };
+    let asked = subscribe(authority, tx, tenant, order, now).await?;
+    if message.is_empty() || asked.status != SubscriptionStatus::Pending {
+        return Ok(asked);
+    }
+    Ok(store::subscriptions::set_message(tx, tenant, asked.id, message).await?)
 }
 
 /// Ends a subscription, or takes back a request. `seen`: the edition that the caller knows.

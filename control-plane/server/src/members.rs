@@ -1,0 +1,149 @@
+//! A tenant's people and name: `/t/{tenant}/settings`.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use axum_extra::extract::Form;
+use domain::id::{MemberId, TenantId};
+use domain::member::Member as Person;
+use domain::permission::Action;
+use domain::role::Role;
+use domain::tenant::{Tenant, TenantName};
+use serde_json::json;
+use store::Conn;
+use web::format::moment;
+use web::forms::FormErrors;
+use web::forms::settings::SettingsForm;
+use web::layout::{TenantTab, Tone};
+use web::pages::settings::{MemberRow, Settings};
+
+use crate::action::{self, ActionError, Change, Subject, Tx};
+use crate::app::App;
+use crate::authority::Authority;
+use crate::clock::Now;
+use crate::page::{Answer, Failure, Member, form_errors, go_to, invalid, page};
+
+/// People that the settings page shows.
+const MEMBERS_SHOWN: u32 = 200;
+
+/// Oldest first, after `after`.
+pub async fn list(
+    authority: &Authority,
+    tx: &mut Conn,
+    tenant: TenantId,
+    after: Option<MemberId>,
+    limit: u32,
+) -> Result<Vec<Person>, ActionError> {
+    authority.require_in(Action::ListMembers, tenant)?;
+    Ok(store::members::list(tx, tenant, after, limit).await?)
+}
+
+/// Gives a tenant another name; no address depends on it. `seen`: the edition that the caller
+/// knows.
+pub async fn rename_tenant(
+    authority: &Authority,
+    tx: &mut Conn,
+    tenant: TenantId,
+    (name, seen): (TenantName, Option<i32>),
+    now: Now,
+) -> Result<Tenant, ActionError> {
+    action::require_change_in(authority, tx, Action::RenameTenant, tenant).await?;
+    let before = store::tenants::get(tx, tenant).await?;
+    let renamed = store::tenants::rename(tx, tenant, &name, seen).await?;
+    let subject = Subject {
+        tenant: Some(tenant),
+        noun: "tenant",
+        id: tenant.0,
+        label: &renamed.name,
+    };
+    let (old, new) = (
+        json!({ "name": before.name }),
+        json!({ "name": renamed.name }),
+    );
+    let change = (subject, Change::updated(&old, &new));
+    action::audit(tx, authority, Action::RenameTenant, change, now).await?;
+    Ok(renamed)
+}
+
+pub fn pages() -> Router<App> {
+    Router::new().route("/t/{tenant}/settings", get(show).post(rename))
+}
+
+async fn show(State(app): State<App>, member: Member, now: Now) -> Answer {
+    let form = SettingsForm {
+        name: member.tenant.name.clone(),
+    };
+    page(&build(&app, &member, (form, FormErrors::default()), now).await?)
+}
+
+async fn rename(
+    State(app): State<App>,
+    member: Member,
+    now: Now,
+    Form(form): Form<SettingsForm>,
+) -> Answer {
+    let (authority, tenant) = (&member.authority, member.tenant.id);
+    let errors = match parse(&form) {
+        Ok(name) => {
+            let mut tx = Tx::open(&app, authority).await?;
+            match rename_tenant(authority, &mut tx, tenant, (name, None), now).await {
+                Ok(_) => {
+                    tx.commit().await?;
+                    member.flash(Tone::Good, "The name is changed.").await?;
+                    return go_to(&format!("/t/{tenant}/settings"));
+                }
+                Err(cause) => form_errors(cause)?,
+            }
+        }
+        Err(errors) => errors,
+    };
+    invalid(&build(&app, &member, (form, errors), now).await?)
+}
+
+fn parse(form: &SettingsForm) -> Result<TenantName, FormErrors> {
+    let name = form.parse()?;
+    TenantName::parse(&name).map_err(|error| {
+        let mut errors = FormErrors::default();
+        errors.add(error);
+        errors
+    })
+}
+
+async fn build(
+    app: &App,
+    member: &Member,
+    (form, errors): (SettingsForm, FormErrors),
+    now: Now,
+) -> Result<Settings, Failure> {
+    let (authority, tenant) = (&member.authority, &member.tenant);
+    let mut tx = Tx::open(app, authority).await?;
+    let people = list(authority, &mut tx, tenant.id, None, MEMBERS_SHOWN).await?;
+    tx.commit().await?;
+    Ok(Settings {
+        shell: member.shell(TenantTab::Settings),
+        tenant_id: tenant.id.to_string(),
+        created_at: moment(tenant.created_at, now.0),
+        form,
+        errors,
+        may_edit: member.may(Action::RenameTenant),
+        members: people
+            .into_iter()
+            .map(|one| MemberRow {
+                is_you: one.user_id == member.person.user,
+                email: one.email,
+                role: role_text(one.role).to_owned(),
+                joined_at: moment(one.created_at, now.0),
+            })
+            .collect(),
+    })
+}
+
+fn role_text(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "Owner",
+        Role::Admin => "Admin",
+        Role::Developer => "Developer",
+        Role::Viewer => "Viewer",
+        Role::User => "User",
+    }
+}

@@ -1,0 +1,372 @@
+//! Who looks at a page: the extractors that say who may come in, and the frame that each of them
+//! sees around a page.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::response::{IntoResponse, Redirect, Response};
+use domain::id::{TenantId, UserId};
+use domain::permission::Action;
+use domain::role::{PlatformRole, Role};
+use domain::subscription::SubscriptionStatus;
+use domain::tenant::{Tenant, TenantStatus};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use store::PlatformTx;
+use tower_sessions::Session;
+use web::layout::{
+    Flash, Nav, OperatorNav, OperatorTab, Shell, TenantLink, TenantNav, TenantTab, Tone,
+};
+
+use super::Failure;
+use super::forms::FormToken;
+use super::session;
+use crate::app::App;
+use crate::authority::Authority;
+use crate::problem::Problem;
+use crate::telemetry::RequestId;
+
+/// A person is in few tenants; the switch between them shows this many.
+const TENANTS_MAX: u32 = 100;
+/// More requests than this are shown as this many.
+const PENDING_MAX: u32 = 100;
+
+/// What every page knows about its visitor.
+struct Visit {
+    session: Session,
+    form_token: String,
+    flash: Option<Flash>,
+    request_id: Option<String>,
+}
+
+/// Anybody.
+pub struct Anonymous {
+    visit: Visit,
+    /// The address of who is signed in.
+    pub email: Option<String>,
+}
+
+/// Somebody with an account.
+pub struct SignedIn {
+    visit: Visit,
+    pub person: Person,
+}
+
+pub struct Person {
+    pub user: UserId,
+    pub email: String,
+    pub role: Option<PlatformRole>,
+    /// Whose consoles the person may open.
+    pub tenants: Vec<(Tenant, Role)>,
+}
+
+/// Somebody who may look into the tenant of the path: one of its members, or who runs the
+/// platform.
+pub struct Member {
+    visit: Visit,
+    pub person: Person,
+    pub tenant: Tenant,
+    pub authority: Authority,
+}
+
+/// Somebody who runs the platform.
+pub struct Operator {
+    visit: Visit,
+    pub person: Person,
+    pub authority: Authority,
+    pending_requests: usize,
+    has_outbox: bool,
+}
+
+/// Why somebody does not come in.
+pub enum Stopped {
+    Failed(Failure),
+    /// To sign-in, and from there back.
+    SignIn(String),
+}
+
+impl<F: Into<Failure>> From<F> for Stopped {
+    fn from(cause: F) -> Self {
+        Stopped::Failed(cause.into())
+    }
+}
+
+impl IntoResponse for Stopped {
+    fn into_response(self) -> Response {
+        match self {
+            Stopped::Failed(failure) => failure.into_response(),
+            Stopped::SignIn(path) => Redirect::to(&path).into_response(),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Anonymous {
+    type Rejection = Stopped;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Stopped> {
+        let visit = Visit::read(parts).await?;
+        let holder = session::holder(&visit.session).await?;
+        Ok(Self {
+            email: holder.map(|holder| holder.email),
+            visit,
+        })
+    }
+}
+
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Stopped;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Stopped> {
+        let visit = Visit::read(parts).await?;
+        let Some(holder) = session::holder(&visit.session).await? else {
+            return Err(Stopped::SignIn(sign_in_path(parts)));
+        };
+        let mut tx = app.db.platform_tx().await?;
+        let person = match Person::load(&mut tx, holder.user).await {
+            // The account is gone.
+            Err(store::Error::NotFound { .. }) => {
+                visit.session.flush().await?;
+                return Err(Stopped::SignIn(sign_in_path(parts)));
+            }
+            person => person?,
+        };
+        tx.commit().await?;
+        Ok(Self { visit, person })
+    }
+}
+
+impl FromRequestParts<App> for Member {
+    type Rejection = Stopped;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Stopped> {
+        let SignedIn { visit, person } = SignedIn::from_request_parts(parts, app).await?;
+        let id = path_tenant(parts, app).await?;
+        let own = person.tenants.iter().find(|(tenant, _)| tenant.id == id);
+        let (tenant, authority) = match (own, person.role) {
+            // Who runs the platform may do more than as a member.
+            (_, Some(role)) if role == PlatformRole::Operator || own.is_none() => {
+                let mut tx = app.db.platform_tx().await?;
+                let tenant = store::tenants::get(&mut tx, id).await?;
+                tx.commit().await?;
+                let authority = Authority::platform(person.user, person.email.clone(), role);
+                (tenant, authority)
+            }
+            (Some((tenant, role)), _) => {
+                let authority = Authority::member(person.user, person.email.clone(), id, *role);
+                (tenant.clone(), authority)
+            }
+            (None, _) => return Err(Problem::not_found("tenant").into()),
+        };
+        authority.require_in(Action::ShowTenant, id)?;
+        Ok(Self {
+            authority: authority.of_request(visit.request_id.clone()),
+            visit,
+            person,
+            tenant,
+        })
+    }
+}
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = Stopped;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Stopped> {
+        let SignedIn { visit, person } = SignedIn::from_request_parts(parts, app).await?;
+        let Some(role) = person.role else {
+            let detail = "these pages are for those who run the platform";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).into());
+        };
+        let mut tx = app.db.platform_tx().await?;
+        let status = SubscriptionStatus::Pending;
+        let pending =
+            store::subscriptions::all_tenants_list(&mut tx, status, None, PENDING_MAX).await?;
+        tx.commit().await?;
+        let authority = Authority::platform(person.user, person.email.clone(), role);
+        Ok(Self {
+            authority: authority.of_request(visit.request_id.clone()),
+            visit,
+            person,
+            pending_requests: pending.len(),
+            has_outbox: app.mailer.has_outbox(),
+        })
+    }
+}
+
+impl Visit {
+    async fn read(parts: &mut Parts) -> Result<Self, Stopped> {
+        let session = parts.extensions.get::<Session>().cloned();
+        let token = parts.extensions.get::<FormToken>().cloned();
+        // Both are set by the frame around every page.
+        let (Some(session), Some(token)) = (session, token) else {
+            return Err(Problem::not_found("page").into());
+        };
+        let flash = match parts.method {
+            Method::GET => session::take_flash(&session).await?,
+            _ => None,
+        };
+        Ok(Self {
+            session,
+            form_token: token.0,
+            flash,
+            request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
+        })
+    }
+
+    fn shell(&self, person: Option<String>, nav: Nav) -> Shell {
+        Shell {
+            csrf_token: self.form_token.clone(),
+            person,
+            flash: self.flash.clone(),
+            nav,
+        }
+    }
+}
+
+impl Person {
+    async fn load(tx: &mut PlatformTx, user: UserId) -> store::Result<Self> {
+        let found = store::users::get(tx, user).await?;
+        let role = store::users::find_platform_role(tx, user).await?;
+        let mut tenants = store::members::all_tenants_list_of_user(tx, user, TENANTS_MAX).await?;
+        tenants.retain(|(_, role)| *role != Role::User);
+        Ok(Self {
+            user,
+            email: found.email,
+            role,
+            tenants,
+        })
+    }
+
+    /// Where the console starts.
+    pub fn home(&self) -> String {
+        match (self.role, self.tenants.first()) {
+            (Some(_), _) => "/admin".to_owned(),
+            (None, Some((tenant, _))) => format!("/t/{}", tenant.id),
+            (None, None) => "/account".to_owned(),
+        }
+    }
+
+    fn links(&self, without: Option<TenantId>) -> Vec<TenantLink> {
+        self.tenants
+            .iter()
+            .filter(|(tenant, _)| Some(tenant.id) != without)
+            .map(|(tenant, _)| TenantLink {
+                id: tenant.id.to_string(),
+                name: tenant.name.clone(),
+            })
+            .collect()
+    }
+}
+
+impl Anonymous {
+    pub fn shell(&self) -> Shell {
+        self.visit.shell(self.email.clone(), Nav::Public)
+    }
+
+    /// A page for strangers, also where somebody is signed in.
+    pub fn session(&self) -> &Session {
+        &self.visit.session
+    }
+
+    pub fn request_id(&self) -> Option<String> {
+        self.visit.request_id.clone()
+    }
+
+    pub async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
+        session::leave_flash(&self.visit.session, tone, text).await
+    }
+
+    pub async fn sign_in(&self, user: UserId, email: &str) -> Result<(), Failure> {
+        session::sign_in(&self.visit.session, user, email).await
+    }
+
+    pub async fn sign_out(&self) -> Result<(), Failure> {
+        Ok(self.visit.session.flush().await?)
+    }
+}
+
+impl SignedIn {
+    pub fn shell(&self) -> Shell {
+        self.visit
+            .shell(Some(self.person.email.clone()), Nav::Public)
+    }
+
+    /// As themselves.
+    pub fn authority(&self) -> Authority {
+        let person = &self.person;
+        Authority::person(person.user, person.email.clone())
+            .of_request(self.visit.request_id.clone())
+    }
+
+    pub async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
+        session::leave_flash(&self.visit.session, tone, text).await
+    }
+
+    /// Goes on in a session that starts now, such as after all others were ended.
+    pub async fn sign_in_anew(&self) -> Result<(), Failure> {
+        session::sign_in(&self.visit.session, self.person.user, &self.person.email).await
+    }
+}
+
+impl Member {
+    pub fn shell(&self, tab: TenantTab) -> Shell {
+        let nav = TenantNav {
+            id: self.tenant.id.to_string(),
+            name: self.tenant.name.clone(),
+            is_suspended: self.tenant.status == TenantStatus::Suspended,
+            active: tab,
+            other_tenants: self.person.links(Some(self.tenant.id)),
+            is_operator: self.person.role.is_some(),
+        };
+        let person = Some(self.person.email.clone());
+        self.visit.shell(person, Nav::Tenant(nav))
+    }
+
+    /// For what a page offers: nothing that would be refused.
+    pub fn may(&self, action: Action) -> bool {
+        let is_held_still = self.tenant.status == TenantStatus::Suspended
+            && self.authority.own_tenant().is_some()
+            && action.effect() == domain::permission::Effect::Write;
+        !is_held_still && self.authority.may(action)
+    }
+
+    pub async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
+        session::leave_flash(&self.visit.session, tone, text).await
+    }
+}
+
+impl Operator {
+    pub fn shell(&self, tab: OperatorTab) -> Shell {
+        let nav = OperatorNav {
+            active: tab,
+            pending_requests: self.pending_requests,
+            has_outbox: self.has_outbox,
+            tenants: self.person.links(None),
+        };
+        let person = Some(self.person.email.clone());
+        self.visit.shell(person, Nav::Operator(nav))
+    }
+
+    pub async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
+        session::leave_flash(&self.visit.session, tone, text).await
+    }
+}
+
+fn sign_in_path(parts: &Parts) -> String {
+    let asked = parts.uri.path_and_query().map(|path| path.as_str());
+    match asked.filter(|_| parts.method == Method::GET) {
+        Some(path) => {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("next", path);
+            format!("/login?{}", query.finish())
+        }
+        None => "/login".to_owned(),
+    }
+}
+
+async fn path_tenant(parts: &mut Parts, app: &App) -> Result<TenantId, Stopped> {
+    let missing = || Problem::not_found("tenant");
+    let params = RawPathParams::from_request_parts(parts, app)
+        .await
+        .map_err(|_| missing())?;
+    let tenant = params.iter().find(|(name, _)| *name == "tenant");
+    let (_, text) = tenant.ok_or_else(missing)?;
+    text.parse().map_err(|_| missing().into())
+}

@@ -1,0 +1,110 @@
+//! Problems as pages, for those who read them in a browser.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+use tower_sessions::Session;
+use web::Template;
+use web::layout::{Nav, Shell};
+
+use super::session;
+use crate::problem::Problem;
+use crate::telemetry::RequestId;
+
+/// Around every page: turns a problem into a page of the same status.
+pub async fn show(request: Request, next: Next) -> Response {
+    let is_for_people = accepts_html(request.headers());
+    let session = request.extensions().get::<Session>().cloned();
+    let id = request.extensions().get::<RequestId>().cloned();
+    let mut response = next.run(request).await;
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else {
+        return response;
+    };
+    let request_id = id.map_or_else(String::new, |id| id.0);
+    if !is_for_people {
+        return problem.with_request_id(request_id).into_response();
+    }
+    let holder = match &session {
+        Some(session) => session::holder(session).await.ok().flatten(),
+        None => None,
+    };
+    let status = problem.status();
+    let page = web::pages::problem::Problem {
+        shell: Shell {
+            // No form stands on it.
+            csrf_token: String::new(),
+            person: holder.map(|holder| holder.email),
+            flash: None,
+            nav: Nav::Public,
+        },
+        status: status.as_u16(),
+        title: title(&problem),
+        detail: sentence(&problem.detail),
+        advice: advice(status, problem.code).to_owned(),
+        request_id,
+    };
+    match page.render() {
+        Ok(text) => (status, Html(text)).into_response(),
+        Err(_) => problem.into_response(),
+    }
+}
+
+/// Browsers name HTML when they fetch a page; programs that ask for nothing special get JSON.
+fn accepts_html(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
+}
+
+fn title(problem: &Problem) -> String {
+    match (problem.status(), problem.code) {
+        (_, "form_expired") => "This form has expired",
+        (_, "secret_already_shown") => "This was sent before",
+        (_, "tenant_suspended") => "The tenant is suspended",
+        (StatusCode::NOT_FOUND, _) => "Page not found",
+        (StatusCode::FORBIDDEN, _) => "Not allowed",
+        (StatusCode::SERVICE_UNAVAILABLE, _) => "The database cannot be reached",
+        (StatusCode::INTERNAL_SERVER_ERROR, _) => "Something went wrong",
+        (status, _) => return status.canonical_reason().unwrap_or("Error").to_owned(),
+    }
+    .to_owned()
+}
+
+fn advice(status: StatusCode, code: &str) -> &'static str {
+    match (status, code) {
+        (_, "form_expired") => "Go back, reload the page and send the form again.",
+        (_, "secret_already_shown") => {
+            "Look for it in the console. If the value is lost, rotate or revoke it there."
+        }
+        (_, "tenant_suspended") => "Ask your operator to resume it.",
+        (StatusCode::NOT_FOUND, _) => {
+            "Check the address: it may be mistyped, or you may have no access to what is there."
+        }
+        (StatusCode::FORBIDDEN, _) => "Ask an owner or admin of the tenant.",
+        (StatusCode::SERVICE_UNAVAILABLE, _) => {
+            "Gateways keep serving meanwhile. Try again in a minute."
+        }
+        (StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED, _) => {
+            "Go back, reload the page and look at how it stands now."
+        }
+        _ if status.is_server_error() => {
+            "Try again in a minute. If it stays, tell your operator the request id."
+        }
+        _ => "Go back and try again.",
+    }
+}
+
+/// Details are written for the middle of a line.
+fn sentence(detail: &str) -> String {
+    let mut letters = detail.chars();
+    let Some(first) = letters.next() else {
+        return String::new();
+    };
+    let mut text: String = first.to_uppercase().chain(letters).collect();
+    if !text.ends_with('.') {
+        text.push('.');
+    }
+    text
+}

@@ -1,0 +1,134 @@
+//! Sessions: in PostgreSQL, by a cookie that holds nothing but the id.
+
+use domain::id::UserId;
+use store::sessions::{Sessions, USER_KEY};
+use time::Duration;
+use tower_sessions::cookie::SameSite;
+use tower_sessions::{Expiry, Session, SessionManagerLayer};
+use web::layout::{Flash, Tone};
+
+use super::Failure;
+use crate::app::App;
+use crate::clock::Now;
+
+/// Without a visit for this long, a session ends.
+const IDLE_MAX: Duration = Duration::days(14);
+/// However often it is used, a session ends after this.
+const LIFETIME_MAX: Duration = Duration::days(90);
+/// How often a session's end is moved, so that most requests write nothing.
+const TOUCH_EVERY: Duration = Duration::hours(1);
+
+const EMAIL: &str = "email";
+const SIGNED_IN_AT: &str = "signed_in_at";
+const SEEN_AT: &str = "seen_at";
+const FLASH: &str = "flash";
+
+pub fn layer(app: &App) -> SessionManagerLayer<Sessions> {
+    SessionManagerLayer::new(Sessions::new(app.db.clone()))
+        .with_name(cookie_name(&app.public_url, "tollgate"))
+        .with_secure(is_https(&app.public_url))
+        .with_http_only(true)
+        .with_same_site(SameSite::Lax)
+        .with_path("/")
+        .with_expiry(Expiry::OnInactivity(IDLE_MAX))
+}
+
+pub fn is_https(public_url: &str) -> bool {
+    public_url.starts_with("https://")
+}
+
+/// `__Host-` keeps other hosts of the domain from setting it; it needs https. On loopback, stacks
+/// on other ports share the host, so the port is part of the name.
+pub fn cookie_name(public_url: &str, stem: &str) -> String {
+    if is_https(public_url) {
+        return format!("__Host-{stem}");
+    }
+    let port = public_url.rsplit_once(':').map_or("80", |(_, port)| port);
+    let port = if port.bytes().all(|byte| byte.is_ascii_digit()) {
+        port
+    } else {
+        "80"
+    };
+    format!("{stem}_{port}")
+}
+
+/// Who is signed in, as far as the session says.
+pub struct Holder {
+    pub user: UserId,
+    pub email: String,
+}
+
+/// Signs in: under a new id, so that nobody who knew the one before gets in.
+pub async fn sign_in(session: &Session, user: UserId, email: &str) -> Result<(), Failure> {
+    session.clear().await;
+    session.cycle_id().await?;
+    let now = Now::read().unix_seconds();
+    session.insert(USER_KEY, user.to_string()).await?;
+    session.insert(EMAIL, email).await?;
+    session.insert(SIGNED_IN_AT, now).await?;
+    session.insert(SEEN_AT, now).await?;
+    Ok(())
+}
+
+pub async fn holder(session: &Session) -> Result<Option<Holder>, Failure> {
+    let user: Option<UserId> = session.get(USER_KEY).await?;
+    let email: Option<String> = session.get(EMAIL).await?;
+    let (Some(user), Some(email)) = (user, email) else {
+        return Ok(None);
+    };
+    let now = Now::read().unix_seconds();
+    let signed_in_at: i64 = session.get(SIGNED_IN_AT).await?.unwrap_or(0);
+    if now - signed_in_at > LIFETIME_MAX.whole_seconds() {
+        session.flush().await?;
+        return Ok(None);
+    }
+    let seen_at: i64 = session.get(SEEN_AT).await?.unwrap_or(0);
+    if now - seen_at > TOUCH_EVERY.whole_seconds() {
+        session.insert(SEEN_AT, now).await?;
+    }
+    Ok(Some(Holder { user, email }))
+}
+
+/// Leaves a message for the next page.
+pub async fn leave_flash(session: &Session, tone: Tone, text: &str) -> Result<(), Failure> {
+    let tone = match tone {
+        Tone::Neutral => "neutral",
+        Tone::Good => "good",
+        Tone::Warning => "warning",
+        Tone::Danger => "danger",
+    };
+    Ok(session.insert(FLASH, (tone, text)).await?)
+}
+
+pub async fn take_flash(session: &Session) -> Result<Option<Flash>, Failure> {
+    let left: Option<(String, String)> = session.get(FLASH).await?;
+    let Some((tone, text)) = left else {
+        return Ok(None);
+    };
+    session.remove_value(FLASH).await?;
+    let tone = match tone.as_str() {
+        "good" => Tone::Good,
+        "warning" => Tone::Warning,
+        "danger" => Tone::Danger,
+        _ => Tone::Neutral,
+    };
+    Ok(Some(Flash { tone, text }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cookie_is_bound_to_the_host_or_to_the_port() {
+        for (url, name) in [
+            ("https://console.example.com", "__Host-tollgate"),
+            ("https://console.example.com:8443", "__Host-tollgate"),
+            ("http://localhost:8080", "tollgate_8080"),
+            ("http://[::1]:8180", "tollgate_8180"),
+            ("http://localhost", "tollgate_80"),
+        ] {
+            assert_eq!(cookie_name(url, "tollgate"), name, "{url}");
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! `/signup`, `/login`, `/forgot` and what belongs to them. What these pages answer, and how long
+//! that takes, is the same whether or not an address has an account.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum_extra::extract::Form;
+use domain::email::Email;
+use domain::password::NewPassword;
+use domain::tenant::TenantName;
+use http::{HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use tokio::time::Instant;
+use web::forms::FormErrors;
+use web::forms::password::ResetPasswordForm;
+use web::forms::sign_in::SignInForm;
+use web::forms::sign_up::{ConfirmSignUpForm, EmailForm, SignUpForm};
+use web::layout::Tone;
+use web::pages::password::{ForgotPassword, ResetPassword};
+use web::pages::sign_in::SignIn;
+use web::pages::sign_up::{ConfirmSignUp, SignUp};
+
+use super::sign_up;
+use super::{reset, sign_in};
+use crate::app::App;
+use crate::client_address::ClientAddress;
+use crate::clock::Now;
+use crate::page::{Anonymous, Answer, Failure, go_to, invalid, own_path, page};
+use crate::throttle::{Network, TooMany, mailbox};
+
+/// Answers that must not tell anything by their time take at least this long: more than hashing a
+/// password and writing a mail down take on a machine that is not overloaded.
+const ANSWER_AFTER: Duration = Duration::from_millis(400);
+/// The entry of the session that holds the address that a code was mailed to.
+const PENDING_EMAIL: &str = "pending_email";
+
+const WRONG_PASSWORD: &str = "Email or password is not right. After several wrong passwords, \
+    sign-in pauses for a while; a new password ends the pause.";
+const WRONG_CODE: &str = "This code is wrong or has expired. Check it, or ask for a new one.";
+
+pub fn pages() -> Router<App> {
+    Router::new()
+        .route("/login", get(show_sign_in).post(sign_in_here))
+        .route("/logout", post(sign_out))
+        .route("/signup", get(show_sign_up).post(ask_sign_up))
+        .route("/signup/confirm", get(show_confirm).post(confirm))
+        .route("/signup/resend", post(resend))
+        .route("/forgot", get(show_forgot).post(ask_reset))
+        .route("/forgot/reset", get(show_reset).post(reset_here))
+}
+
+#[derive(Default, Deserialize)]
+struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+async fn show_sign_in(visitor: Anonymous, Query(query): Query<Next>) -> Answer {
+    if visitor.email.is_some() {
+        return go_to(own_path(&query.next).unwrap_or("/console"));
+    }
+    let form = SignInForm {
+        next: query.next,
+        ..SignInForm::default()
+    };
+    page(&SignIn {
+        shell: visitor.shell(),
+        form,
+        errors: FormErrors::default(),
+    })
+}
+
+async fn sign_in_here(
+    State(app): State<App>,
+    visitor: Anonymous,
+    ClientAddress(address): ClientAddress,
+    now: Now,
+    Form(form): Form<SignInForm>,
+) -> Answer {
+    let answer = |form: &SignInForm, errors| SignIn {
+        shell: visitor.shell(),
+        form: form.clone(),
+        errors,
+    };
+    let given = match form.parse() {
+        Ok(given) => given,
+        Err(errors) => return invalid(&answer(&form, errors)),
+    };
+    let network = Network::from(address);
+    if let Err(wait) = app.throttles.attempts.take(network, now) {
+        return too_many(&answer(&form, wait_message(wait)), wait);
+    }
+    let started = Instant::now();
+    let found = sign_in::sign_in(&app, (&given.email, &given.password), now).await?;
+    let Some(user) = found else {
+        tokio::time::sleep_until(started + ANSWER_AFTER).await;
+        let errors = FormErrors::of(FormErrors::FORM, WRONG_PASSWORD);
+        return invalid(&answer(&form, errors));
+    };
+    app.throttles.attempts.give_back(network);
+    visitor.sign_in(user.id, &user.email).await?;
+    go_to(own_path(&form.next).unwrap_or("/console"))
+}
+
+async fn sign_out(visitor: Anonymous) -> Answer {
+    visitor.sign_out().await?;
+    go_to("/")
+}
+
+async fn show_sign_up(visitor: Anonymous) -> Answer {
+    page(&SignUp {
+        shell: visitor.shell(),
+        form: SignUpForm::default(),
+        errors: FormErrors::default(),
+    })
+}
+
+async fn ask_sign_up(
+    State(app): State<App>,
+    visitor: Anonymous,
+    ClientAddress(address): ClientAddress,
+    now: Now,
+    Form(form): Form<SignUpForm>,
+) -> Answer {
+    let answer = |errors| SignUp {
+        shell: visitor.shell(),
+        form: form.clone(),
+        errors,
+    };
+    let parsed = match parse_sign_up(&form) {
+        Ok(parsed) => parsed,
+        Err(errors) => return invalid(&answer(errors)),
+    };
+    let (email, password, tenant_name) = parsed;
+    if let Err(wait) = may_mail(&app, address.into(), &email, now) {
+        return too_many(&answer(wait_message(wait)), wait);
+    }
+    let started = Instant::now();
+    let wanted = sign_up::SignUp {
+        password_hash: app.passwords.hash(&password).await?,
+        tenant_name,
+        email,
+    };
+    remember(&visitor, &wanted.email).await?;
+    sign_up::ask(&app, wanted, now).await?;
+    app.mailer.wake();
+    tokio::time::sleep_until(started + ANSWER_AFTER).await;
+    go_to("/signup/confirm")
+}
+
+fn parse_sign_up(form: &SignUpForm) -> Result<(Email, NewPassword, TenantName), FormErrors> {
+    let given = form.parse()?;
+    let mut errors = FormErrors::default();
+    let mut keep = |error| errors.add(error);
+    let email = Email::parse(&given.email).map_err(&mut keep).ok();
+    let password = email.as_ref().and_then(|email| {
+        NewPassword::parse(&given.password, email)
+            .map_err(&mut keep)
+            .ok()
+    });
+    let tenant_name = TenantName::parse(&given.tenant_name)
+        .map_err(|error| keep(error.at("tenant_name")))
+        .ok();
+    match (email, password, tenant_name) {
+        (Some(email), Some(password), Some(name)) => Ok((email, password, name)),
+        _ => Err(errors),
+    }
+}
+
+async fn show_confirm(State(app): State<App>, visitor: Anonymous) -> Answer {
+    match pending(&visitor).await? {
+        Some(email) => page(&confirm_page(&app, &visitor, email, FormErrors::default())),
+        None => go_to("/signup"),
+    }
+}
+
+async fn confirm(
+    State(app): State<App>,
+    visitor: Anonymous,
+    ClientAddress(address): ClientAddress,
+    now: Now,
+    Form(form): Form<ConfirmSignUpForm>,
+) -> Answer {
+    let answer = |errors| ConfirmSignUp {
+        code: form.code.clone(),
+        ..confirm_page(&app, &visitor, form.email.clone(), errors)
+    };
+    let (given, email) = match form
+        .parse()
+        .map(|given| (Email::parse(&given.email), given))
+    {
+        Ok((Ok(email), given)) => (given, email),
+        Ok((Err(error), _)) => return invalid(&answer(FormErrors::of("code", error.message))),
+        Err(errors) => return invalid(&answer(errors)),
+    };
+    let network = Network::from(address);
+    if let Err(wait) = app.throttles.attempts.take(network, now) {
+        return too_many(&answer(wait_message(wait)), wait);
+    }
+    let code = (&email, given.code.as_str());
+    let Some((user, tenant)) = sign_up::confirm(&app, code, visitor.request_id(), now).await?
+    else {
+        return invalid(&answer(FormErrors::of("code", WRONG_CODE)));
+    };
+    app.throttles.attempts.give_back(network);
+    visitor.sign_in(user.id, &user.email).await?;
+    let text = format!("Welcome. {} is set up.", tenant.name);
+    visitor.flash(Tone::Good, &text).await?;
+    go_to(&format!("/t/{}", tenant.id))
+}
+
+async fn resend(
+    State(app): State<App>,
+    visitor: Anonymous,
+    ClientAddress(address): ClientAddress,
+    now: Now,
+    Form(form): Form<EmailForm>,
+) -> Answer {
+    let Ok(email) = Email::parse(&form.email) else {
+        return go_to("/signup");
+    };
+    if let Err(wait) = may_mail(&app, address.into(), &email, now) {
+        let errors = wait_message(wait);
+        let answer = confirm_page(&app, &visitor, form.email, errors);
+        return too_many(&answer, wait);
+    }
+    let started = Instant::now();
+    sign_up::ask_again(&app, &email, now).await?;
+    app.mailer.wake();
+    remember(&visitor, &email).await?;
+    visitor
+        .flash(Tone::Neutral, "A new code is on its way.")
+        .await?;
+    tokio::time::sleep_until(started + ANSWER_AFTER).await;
+    go_to("/signup/confirm")
+}
+
+async fn show_forgot(visitor: Anonymous) -> Answer {
+    page(&ForgotPassword {
+        shell: visitor.shell(),
+        email: String::new(),
+        errors: FormErrors::default(),
+    })
+}
+
+async fn ask_reset(
+    State(app): State<App>,
+    visitor: Anonymous,
+    ClientAddress(address): ClientAddress,
+    now: Now,
+    Form(form): Form<EmailForm>,
+) -> Answer {
+    let answer = |errors| ForgotPassword {
+        shell: visitor.shell(),
+        email: form.email.clone(),
+        errors,
+    };
+    let email = match Email::parse(&form.email) {
+        Ok(email) => email,
+        Err(error) => return invalid(&answer(FormErrors::of("email", error.message))),
+    };
+    if let Err(wait) = may_mail(&app, address.into(), &email, now) {
+        return too_many(&answer(wait_message(wait)), wait);
+    }
+    let started = Instant::now();
+    reset::ask(&app, &email, now).await?;
+    app.mailer.wake();
+    remember(&visitor, &email).await?;
+    tokio::time::sleep_until(started + ANSWER_AFTER).await;
+    go_to("/forgot/reset")
+}
+
+async fn show_reset(State(app): State<App>, visitor: Anonymous) -> Answer {
+    match pending(&visitor).await? {
+        Some(email) => page(&reset_page(&app, &visitor, email, FormErrors::default())),
+        None => go_to("/forgot"),
+    }
+}
+
+async fn reset_here(
+    State(app): State<App>,
+    visitor: Anonymous,
+    ClientAddress(address): ClientAddress,
+    now: Now,
+    Form(form): Form<ResetPasswordForm>,
+) -> Answer {
+    let answer = |errors| ResetPassword {
+        code: form.code.clone(),
+        ..reset_page(&app, &visitor, form.email.clone(), errors)
+    };
+    let given = match form.parse() {
+        Ok(given) => given,
+        Err(errors) => return invalid(&answer(errors)),
+    };
+    let parsed = Email::parse(&given.email)
+        .and_then(|email| NewPassword::parse(&given.password, &email).map(|new| (email, new)));
+    let (email, password) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return invalid(&answer(FormErrors::of("password", error.message))),
+    };
+    let network = Network::from(address);
+    if let Err(wait) = app.throttles.attempts.take(network, now) {
+        return too_many(&answer(wait_message(wait)), wait);
+    }
+    let hash = app.passwords.hash(&password).await?;
+    let code = (&email, given.code.as_str());
+    if !reset::reset(&app, code, hash, visitor.request_id(), now).await? {
+        return invalid(&answer(FormErrors::of("code", WRONG_CODE)));
+    }
+    app.throttles.attempts.give_back(network);
+    app.mailer.wake();
+    visitor.sign_out().await?;
+    visitor
+        .flash(
+            Tone::Good,
+            "Your password is changed. Sign in with the new one.",
+        )
+        .await?;
+    go_to("/login")
+}
+
+fn confirm_page(
+    app: &App,
+    visitor: &Anonymous,
+    email: String,
+    errors: FormErrors,
+) -> ConfirmSignUp {
+    ConfirmSignUp {
+        shell: visitor.shell(),
+        email,
+        code: String::new(),
+        errors,
+        has_outbox: app.mailer.has_outbox(),
+    }
+}
+
+fn reset_page(app: &App, visitor: &Anonymous, email: String, errors: FormErrors) -> ResetPassword {
+    ResetPassword {
+        shell: visitor.shell(),
+        email,
+        code: String::new(),
+        errors,
+        has_outbox: app.mailer.has_outbox(),
+    }
+}
+
+/// The next page shows where the code went, without carrying it in its address.
+async fn remember(visitor: &Anonymous, email: &Email) -> Result<(), Failure> {
+    let session = visitor.session();
+    Ok(session.insert(PENDING_EMAIL, email.as_str()).await?)
+}
+
+async fn pending(visitor: &Anonymous) -> Result<Option<String>, Failure> {
+    Ok(visitor.session().get(PENDING_EMAIL).await?)
+}
+
+/// Neither does anybody ask for many mails, nor does anybody get many.
+fn may_mail(app: &App, network: Network, email: &Email, now: Now) -> Result<(), TooMany> {
+    app.throttles.asks.take(network, now)?;
+    app.throttles.mails.take(mailbox(email.as_str()), now)
+}
+
+fn wait_message(TooMany(wait): TooMany) -> FormErrors {
+    let length = web::format::duration(wait.max(time::Duration::SECOND));
+    let message = format!("That was tried too often. Wait {length}, then try again.");
+    FormErrors::of(FormErrors::FORM, message)
+}
+
+fn too_many(with_errors: &impl web::Template, TooMany(wait): TooMany) -> Answer {
+    let seconds = wait.whole_seconds().max(0) + 1;
+    let mut response = page(with_errors)?.into_response();
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    Ok(response)
+}

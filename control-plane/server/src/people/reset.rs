@@ -1,0 +1,115 @@
+//! Passwords: a new one for somebody who forgot theirs, and for somebody who knows it.
+
+use domain::email::{CodePurpose, Email};
+use domain::id::UserId;
+use domain::permission::Action;
+use domain::user::User;
+use serde_json::json;
+use store::PlatformTx;
+use store::users::CodeFor;
+
+use super::codes::{self, PlainCode};
+use crate::action::{self, ActionError, Change};
+use crate::app::App;
+use crate::authority::Authority;
+use crate::clock::Now;
+use crate::mail::{self, Letter};
+use crate::passwords::PasswordHash;
+
+/// Mails a code to the address, if somebody has it.
+pub async fn ask(app: &App, email: &Email, now: Now) -> Result<(), ActionError> {
+    let mut tx = app.db.platform_tx().await?;
+    if store::users::find_by_email(&mut tx, email).await?.is_none() {
+        return Ok(());
+    }
+    let code = PlainCode::mint(app, code_for(email));
+    let until = now.0 + codes::LIFETIME;
+    store::users::replace_code(&mut tx, code_for(email), &code.hash, &json!({}), until).await?;
+    let body = format!(
+        "Enter this code to set a new password:\n\n    {}\n\nIt works for {} minutes, at {}.\n\n\
+         If you did not ask for it, ignore this mail: your password stays.\n",
+        code.reveal(),
+        codes::LIFETIME.whole_minutes(),
+        app.public_url,
+    );
+    let subject = format!("Your Tollgate code: {}", code.reveal());
+    let letter = Letter {
+        to: email,
+        tenant: None,
+        subject: &subject,
+        body: &body,
+    };
+    mail::post(&mut tx, letter).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Sets the password if the code is right. Every session ends, and so does a pause of sign-in.
+pub async fn reset(
+    app: &App,
+    (email, digits): (&Email, &str),
+    hash: PasswordHash,
+    request_id: Option<String>,
+    now: Now,
+) -> Result<bool, ActionError> {
+    let confirmed = codes::check(app, code_for(email), digits, now).await?;
+    if confirmed.is_none() {
+        return Ok(false);
+    }
+    let mut tx = app.db.platform_tx().await?;
+    let Some(user) = store::users::find_by_email(&mut tx, email).await? else {
+        return Ok(false);
+    };
+    store::users::delete_code(&mut tx, code_for(email)).await?;
+    let authority = Authority::person(user.id, user.email.clone()).of_request(request_id);
+    set(app, &authority, &mut tx, (&user, &hash), now).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Sets another password of one's own. Every session ends, the caller's too.
+pub async fn change(
+    app: &App,
+    authority: &Authority,
+    tx: &mut PlatformTx,
+    (owner, hash): (UserId, &PasswordHash),
+    now: Now,
+) -> Result<(), ActionError> {
+    authority.require_own(Action::ChangePassword, owner)?;
+    let user = store::users::get(tx, owner).await?;
+    set(app, authority, tx, (&user, hash), now).await
+}
+
+async fn set(
+    app: &App,
+    authority: &Authority,
+    tx: &mut PlatformTx,
+    (user, hash): (&User, &PasswordHash),
+    now: Now,
+) -> Result<(), ActionError> {
+    store::users::set_password(tx, user.id, hash.as_str()).await?;
+    let change = (super::subject(user), Change::default());
+    action::audit(tx, authority, Action::ChangePassword, change, now).await?;
+    if let Ok(to) = Email::parse(&user.email) {
+        let url = &app.public_url;
+        let body = format!(
+            "The password of your account at {url} was changed, and everybody who was signed in \
+             with it is signed out.\n\nIf that was not you, set a new one at once: {url}/forgot\n"
+        );
+        let letter = Letter {
+            to: &to,
+            tenant: None,
+            subject: "Your Tollgate password was changed",
+            body: &body,
+        };
+        mail::post(tx, letter).await?;
+    }
+    Ok(())
+}
+
+fn code_for(email: &Email) -> CodeFor<'_> {
+    CodeFor {
+        email,
+        purpose: CodePurpose::ResetPassword,
+    }
+}

@@ -1,0 +1,176 @@
+//! Signing up: an address, a password and a tenant's name; all of it comes true when the mailed
+//! code comes back. Whether the address has an account already is told to its owner only.
+
+use domain::email::{CodePurpose, Email};
+use domain::id::{MemberId, TenantId, UserId};
+use domain::permission::Action;
+use domain::role::Role;
+use domain::tenant::{Tenant, TenantName};
+use domain::user::User;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::PlatformTx;
+use store::users::{CodeFor, NewUser};
+use uuid::Uuid;
+
+use super::codes::{self, PlainCode};
+use crate::action::{self, ActionError, Change, Subject};
+use crate::app::App;
+use crate::authority::Authority;
+use crate::clock::Now;
+use crate::mail::{self, Letter};
+use crate::passwords::PasswordHash;
+
+pub struct SignUp {
+    pub email: Email,
+    pub tenant_name: TenantName,
+    pub password_hash: PasswordHash,
+}
+
+/// Kept beside the code until it comes back.
+#[derive(Serialize, Deserialize)]
+struct Details {
+    tenant_name: String,
+    password_hash: String,
+}
+
+/// Mails a code, or to somebody who has an account that they have one.
+pub async fn ask(app: &App, sign_up: SignUp, now: Now) -> Result<(), ActionError> {
+    let mut tx = app.db.platform_tx().await?;
+    if has_account(app, &mut tx, &sign_up.email).await? {
+        tx.commit().await?;
+        return Ok(());
+    }
+    let details = Details {
+        tenant_name: sign_up.tenant_name.as_str().to_owned(),
+        password_hash: sign_up.password_hash.as_str().to_owned(),
+    };
+    mail_code(app, &mut tx, (&sign_up.email, &json!(details)), now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Mails another code in place of the one before, if there is one.
+pub async fn ask_again(app: &App, email: &Email, now: Now) -> Result<(), ActionError> {
+    let mut tx = app.db.platform_tx().await?;
+    if !has_account(app, &mut tx, email).await?
+        && let Some(before) = store::users::find_code(&mut tx, code_for(email)).await?
+    {
+        mail_code(app, &mut tx, (email, &before.details), now).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Makes account and tenant if the code is right; the person is its owner.
+pub async fn confirm(
+    app: &App,
+    (email, digits): (&Email, &str),
+    request_id: Option<String>,
+    now: Now,
+) -> Result<Option<(User, Tenant)>, ActionError> {
+    let Some(details) = codes::check(app, code_for(email), digits, now).await? else {
+        return Ok(None);
+    };
+    let Ok(details) = serde_json::from_value::<Details>(details) else {
+        return Ok(None);
+    };
+    let mut tx = app.db.platform_tx().await?;
+    let found = store::users::find_by_email(&mut tx, email).await?;
+    if found.is_some() {
+        return Ok(None);
+    }
+    store::users::delete_code(&mut tx, code_for(email)).await?;
+    let made = make(&mut tx, (email, details), request_id, now).await?;
+    tx.commit().await?;
+    Ok(Some(made))
+}
+
+async fn make(
+    tx: &mut PlatformTx,
+    (email, details): (&Email, Details),
+    request_id: Option<String>,
+    now: Now,
+) -> Result<(User, Tenant), ActionError> {
+    let row = NewUser {
+        id: UserId(Uuid::now_v7()),
+        email,
+        name: &Default::default(),
+        password_hash: Some(&details.password_hash),
+        email_confirmed_at: Some(now.0),
+    };
+    let user = store::users::insert(tx, &row).await?;
+    let authority = Authority::person(user.id, user.email.clone()).of_request(request_id);
+    let after = json!({ "email": user.email });
+    let change = (super::subject(&user), Change::created(&after));
+    action::audit(tx, &authority, Action::CreateUser, change, now).await?;
+
+    let name = TenantName::parse(&details.tenant_name)?;
+    let tenant = store::tenants::insert(tx, TenantId(Uuid::now_v7()), &name).await?;
+    let member = MemberId(Uuid::now_v7());
+    store::members::insert(tx, tenant.id, member, user.id, Role::Owner).await?;
+    let subject = Subject {
+        tenant: Some(tenant.id),
+        noun: "tenant",
+        id: tenant.id.0,
+        label: &tenant.name,
+    };
+    let after = json!({ "name": tenant.name, "status": tenant.status, "owner": user.email });
+    let change = (subject, Change::created(&after));
+    action::audit(tx, &authority, Action::CreateTenant, change, now).await?;
+    Ok((user, tenant))
+}
+
+/// Tells the owner of an account that somebody signs up with its address.
+async fn has_account(app: &App, tx: &mut PlatformTx, email: &Email) -> store::Result<bool> {
+    if store::users::find_by_email(tx, email).await?.is_none() {
+        return Ok(false);
+    }
+    let url = &app.public_url;
+    let body = format!(
+        "Somebody, probably you, signed up at {url} with this address. You have an account \
+         already.\n\nSign in: {url}/login\nForgot the password? {url}/forgot\n\nIf it was not \
+         you, nothing happened and there is nothing to do.\n"
+    );
+    let letter = Letter {
+        to: email,
+        tenant: None,
+        subject: "You have a Tollgate account already",
+        body: &body,
+    };
+    mail::post(tx, letter).await?;
+    Ok(true)
+}
+
+async fn mail_code(
+    app: &App,
+    tx: &mut PlatformTx,
+    (email, details): (&Email, &serde_json::Value),
+    now: Now,
+) -> store::Result<()> {
+    let code = PlainCode::mint(app, code_for(email));
+    let until = now.0 + codes::LIFETIME;
+    store::users::replace_code(tx, code_for(email), &code.hash, details, until).await?;
+    let body = format!(
+        "Enter this code to confirm your address:\n\n    {}\n\nIt works for {} minutes, at {}.\n\n\
+         If you did not sign up, ignore this mail.\n",
+        code.reveal(),
+        codes::LIFETIME.whole_minutes(),
+        app.public_url,
+    );
+    let subject = format!("Your Tollgate code: {}", code.reveal());
+    let letter = Letter {
+        to: email,
+        tenant: None,
+        subject: &subject,
+        body: &body,
+    };
+    mail::post(tx, letter).await
+}
+
+fn code_for(email: &Email) -> CodeFor<'_> {
+    CodeFor {
+        email,
+        purpose: CodePurpose::SignUp,
+    }
+}
