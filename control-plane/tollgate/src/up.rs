@@ -113,20 +113,22 @@ async fn run_on(
     let control_plane = ControlPlane::start(server_config(database, ports, data_dir)?).await?;
     let stack = prepare_stack(&control_plane, args, ports, data_dir, &mut notes).await?;
 
-    let stop = shutdown.child_token();
-    let mut parts = JoinSet::new();
-    parts.spawn(control_plane.serve(stop.clone()));
-    parts.spawn(demo_upstream::run(v4(ports.upstream), stop.clone()));
+    let mut parts = Parts::default();
+    parts
+        .behind
+        .spawn(control_plane.serve(parts.stop_behind.clone()));
+    let upstream = demo_upstream::run(v4(ports.upstream), parts.stop_behind.clone());
+    parts.behind.spawn(upstream);
     for (index, token) in stack.enroll_tokens.iter().enumerate() {
         let config = node_config(ports, index, token.clone(), data_dir);
-        let running = proxy::run(config, stop.clone());
-        parts.spawn(async { Ok(running.await?) });
+        let running = proxy::run(config, parts.stop_nodes.clone());
+        parts.nodes.spawn(async { Ok(running.await?) });
     }
 
     let ready = tokio::select! {
         ready = wait_until_ready(ports) => ready,
         () = shutdown.cancelled() => Ok(()),
-        Some(ended) = parts.join_next() => Err(early_end(ended)),
+        cause = parts.early_end() => Err(cause),
     };
     if ready.is_ok() && !shutdown.is_cancelled() {
         announce(&stack, ports, data_dir, &notes)?;
@@ -134,24 +136,51 @@ async fn run_on(
     let outcome = match ready {
         Ok(()) => tokio::select! {
             () = shutdown.cancelled() => Ok(()),
-            Some(ended) = parts.join_next() => Err(early_end(ended)),
+            cause = parts.early_end() => Err(cause),
         },
         Err(cause) => Err(cause),
     };
-    stop.cancel();
-    while let Some(ended) = parts.join_next().await {
-        if let Ok(Err(cause)) = ended {
-            tracing::warn!(%cause, "a part did not stop cleanly");
-        }
-    }
+    parts.stop().await;
     outcome
 }
 
-fn early_end(ended: Result<anyhow::Result<()>, tokio::task::JoinError>) -> anyhow::Error {
-    match ended {
-        Ok(Ok(())) => anyhow::anyhow!("a part of the stack ended by itself"),
-        Ok(Err(cause)) => cause,
-        Err(cause) => cause.into(),
+/// What runs until it is told to stop: nodes first, so that they can give back their leases and
+/// hand on their last counts.
+#[derive(Default)]
+struct Parts {
+    nodes: JoinSet<anyhow::Result<()>>,
+    stop_nodes: CancellationToken,
+    behind: JoinSet<anyhow::Result<()>>,
+    stop_behind: CancellationToken,
+}
+
+impl Parts {
+    /// Returns when a part ends that was not told to.
+    async fn early_end(&mut self) -> anyhow::Error {
+        let ended = tokio::select! {
+            Some(ended) = self.nodes.join_next() => ended,
+            Some(ended) = self.behind.join_next() => ended,
+        };
+        match ended {
+            Ok(Ok(())) => anyhow::anyhow!("a part of the stack ended by itself"),
+            Ok(Err(cause)) => cause,
+            Err(cause) => cause.into(),
+        }
+    }
+
+    async fn stop(mut self) {
+        self.stop_nodes.cancel();
+        log_failures(&mut self.nodes).await;
+        self.stop_behind.cancel();
+        log_failures(&mut self.behind).await;
+    }
+}
+
+async fn log_failures(parts: &mut JoinSet<anyhow::Result<()>>) {
+    while let Some(ended) = parts.join_next().await {
+        if let Ok(Err(cause)) = ended {
+            tracing::warn!(error = format!("{cause:#}"), "a part did not stop cleanly");
+        }
     }
 }
 
