@@ -36,7 +36,12 @@ pub(super) struct Core {
     /// When the last request ended, by `clock`: for what need not be exact.
     pub(super) latest_ns: Cell<u64>,
     snapshot: RefCell<SnapshotCache>,
+    /// When an upstream's failure was last logged.
+    complained_ns: Cell<u64>,
 }
+
+/// Failures of upstreams come by the thousand; the access log has each of them.
+const COMPLAIN_EVERY_NS: u64 = 1_000_000_000;
 
 /// Costs one atomic load per look, where the snapshot is still the same.
 type SnapshotCache = Cache<SnapshotOf, Option<Arc<Snapshot>>>;
@@ -74,6 +79,7 @@ impl Core {
             connections: Connections::default(),
             is_draining: Cell::new(false),
             latest_ns: Cell::new(shared.clock.mono_ns()),
+            complained_ns: Cell::new(0),
             snapshot: RefCell::new(Cache::new(SnapshotOf(shared.clone()))),
             config,
             shared,
@@ -83,6 +89,16 @@ impl Core {
     /// The snapshot in force.
     pub(super) fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.snapshot.borrow_mut().load().clone()
+    }
+
+    /// Whether it is time to log the failure of an upstream again.
+    pub(super) fn may_complain(&self) -> bool {
+        let now_ns = self.clock.mono_ns();
+        let is_time = now_ns >= self.complained_ns.get() + COMPLAIN_EVERY_NS;
+        if is_time {
+            self.complained_ns.set(now_ns);
+        }
+        is_time
     }
 
     /// Whether the address is one of a proxy whose forwarding headers are believed.

@@ -134,7 +134,7 @@ async fn send(
         .upstreams
         .connect(core, permit.upstream(), times.connect)
         .await
-        .map_err(|error| unreachable(permit, &error))?;
+        .map_err(|error| unreachable(core, permit, &error))?;
     // Only a connection that rested can break before it was any use, and only what may be done
     // twice is sent twice (RFC 9110, section 9.2.2).
     let spare =
@@ -186,7 +186,7 @@ async fn send_anew(
         .upstreams
         .connect_anew(core, broken.target, times.connect)
         .await
-        .map_err(|error| unreachable(permit, &error))?;
+        .map_err(|error| unreachable(core, permit, &error))?;
     match connected.link.send(request, &exchange.client).await {
         Sent::Answer(response) => Ok((response, connected.link)),
         Sent::Expired => Err(expired(exchange.upload.as_ref())),
@@ -216,8 +216,12 @@ fn build(
     Ok(request)
 }
 
-fn unreachable(permit: &Permit, error: &ConnectError) -> EdgeRefusal {
-    tracing::warn!(upstream = %permit.upstream().id, %error, "upstream cannot be reached");
+fn unreachable(core: &Core, permit: &Permit, error: &ConnectError) -> EdgeRefusal {
+    if core.may_complain() {
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        let upstream = permit.upstream().id;
+        tracing::warn!(%upstream, %error, cause, "upstream cannot be reached");
+    }
     EdgeRefusal::UpstreamUnreachable
 }
 

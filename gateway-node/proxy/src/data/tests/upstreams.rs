@@ -240,6 +240,34 @@ async fn an_answer_that_stops_midway_is_broken_off_and_counted_as_aborted() {
 }
 
 #[tokio::test]
+async fn an_answer_that_falls_silent_is_broken_off() {
+    let origin = Origin::scripted(|stream, _| {
+        Box::pin(async move {
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")
+                .await;
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+            false
+        })
+    })
+    .await;
+    let mut fixture = Fixture::new(&[origin.addr]);
+    fixture.route(0).timeouts = Some(snapshot::document::Timeouts {
+        idle_ms: Some(150),
+        ..Default::default()
+    });
+    let mut node = Node::start(&fixture);
+    let mut client = node.connect().await;
+    client.send(get("/api/open/a", "")).await;
+    assert!(client.rest().await.ends_with(b"\r\n\r\nabc"));
+    assert_eq!(
+        counts(&mut node).await,
+        [(Class::Admitted, 1), (Class::Aborted, 1)]
+    );
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_takes_its_upstream_request_along() {
     let (closed, mut was_closed) = tokio::sync::mpsc::unbounded_channel();
     let origin = Origin::scripted(move |stream, _| {
