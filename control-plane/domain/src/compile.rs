@@ -271,7 +271,7 @@ fn route(row: &RouteRow) -> Route {
 }
 
 /// Why an API cannot be served, as a stable code.
-fn refusal(row: &ApiRow) -> Option<&'static str> {
+pub fn refusal(row: &ApiRow) -> Option<&'static str> {
     let any_origin_with_credentials =
         |cors: &CorsRow| cors.allow_credentials && cors.allow_origins.iter().any(|o| o == "*");
     let all_cors = row

@@ -244,6 +244,19 @@ pub async fn list(tx: &mut Conn, api: ApiId, limit: u32) -> Result<Vec<Route>> {
     .collect()
 }
 
+/// How many routes each API has; APIs without routes are left out. Served by `routes_api`.
+pub async fn count_by_api(tx: &mut Conn) -> Result<Vec<(ApiId, u64)>> {
+    let rows = sqlx::query!(
+        r#"select api_id, count(*) as "count!" from routes group by api_id order by api_id"#
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.api_id.into(), unsigned(row.count)))
+        .collect())
+}
+
 /// Which API a route belongs to, with its path, for labels of usage.
 pub async fn labels(tx: &mut Conn, ids: &[RouteId]) -> Result<Vec<(RouteId, String)>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();

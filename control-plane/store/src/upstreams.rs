@@ -148,3 +148,23 @@ pub async fn list(tx: &mut Conn, after: Option<UpstreamId>, limit: u32) -> Resul
     .await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
+
+/// Which APIs send requests to each upstream, by themselves or by one of their routes, by name.
+pub async fn list_users(tx: &mut PlatformTx, limit: u32) -> Result<Vec<(UpstreamId, String)>> {
+    let rows = sqlx::query!(
+        r#"select upstream_id as "upstream_id!", name as "name!" from (
+            select a.upstream_id, a.name from apis a
+            union
+            select r.upstream_id, a.name from routes r join apis a on a.id = r.api_id
+            where r.upstream_id is not null
+        ) as used
+        order by name, upstream_id limit $1"#,
+        i64::from(limit)
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.upstream_id.into(), row.name))
+        .collect())
+}
