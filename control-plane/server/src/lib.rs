@@ -16,6 +16,7 @@ mod client_address;
 mod clock;
 mod config;
 mod console;
+pub mod demo;
 mod fleet;
 mod genesis;
 mod health;

@@ -1,6 +1,7 @@
 //! API keys: created, changed, rotated, revoked.
 
 mod example;
+mod json;
 mod pages;
 
 use domain::FieldError;
@@ -22,6 +23,7 @@ use crate::random;
 use crate::secret_box::{Purpose, SecretBox};
 
 pub use example::example;
+pub use json::api;
 pub use pages::pages;
 
 /// The longest that a rotated value may live on.

@@ -48,15 +48,20 @@ pub fn route(
 /// The routes of every noun, below the prefix.
 fn nouns() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .merge(crate::api_keys::api())
         .merge(crate::apis::api())
         .merge(crate::audit_events::api())
         .merge(crate::fleet::api())
+        .merge(crate::members::api())
+        .merge(crate::people::api())
         .merge(crate::plan_requests::api())
         .merge(crate::plans::api())
         .merge(crate::routes::api())
         .merge(crate::snapshots::api())
+        .merge(crate::subscriptions::api())
         .merge(crate::tenants::api())
         .merge(crate::upstreams::api())
+        .merge(crate::usage::api())
 }
 
 /// All of the API with its description.

@@ -1,6 +1,7 @@
 //! People: their accounts, how they sign up and in, and what they do when a password is lost.
 
 mod codes;
+mod json;
 mod pages;
 mod reset;
 mod sign_in;
@@ -21,6 +22,7 @@ use crate::authority::Authority;
 use crate::clock::Now;
 use crate::passwords::PasswordHash;
 
+pub use json::api;
 pub use pages::pages;
 pub use reset::change as change_password;
 

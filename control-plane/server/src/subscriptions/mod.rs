@@ -1,6 +1,7 @@
 //! Tenants on plans: taking one, asking for one, changing over, and ending.
 
 mod cards;
+mod json;
 mod pages;
 pub mod view;
 
@@ -19,6 +20,7 @@ use crate::authority::Authority;
 use crate::clock::Now;
 
 pub use cards::{api_names, apis_text, burst_text, cards, price_text, quota_text, rate_text};
+pub use json::api;
 pub use pages::pages;
 
 /// A tenant has few subscriptions; lists over them are never cut off.
@@ -121,6 +123,28 @@ pub async fn list(
     let mut all = store::subscriptions::list(tx, tenant, None, SUBSCRIPTIONS_MAX).await?;
     all.retain(|one| one.status != SubscriptionStatus::Ended);
     Ok(all)
+}
+
+/// Oldest first, after `after`; ended ones too.
+pub async fn history(
+    authority: &Authority,
+    tx: &mut Conn,
+    tenant: TenantId,
+    after: Option<SubscriptionId>,
+    limit: u32,
+) -> Result<Vec<Subscription>, ActionError> {
+    authority.require_in(Action::ListSubscriptions, tenant)?;
+    Ok(store::subscriptions::list(tx, tenant, after, limit).await?)
+}
+
+pub async fn show(
+    authority: &Authority,
+    tx: &mut Conn,
+    tenant: TenantId,
+    id: SubscriptionId,
+) -> Result<Subscription, ActionError> {
+    authority.require_in(Action::ListSubscriptions, tenant)?;
+    Ok(store::subscriptions::get(tx, tenant, id).await?)
 }
 
 /// The tenant's active subscriptions that `plan` could not stand beside.

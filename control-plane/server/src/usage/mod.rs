@@ -1,5 +1,6 @@
 //! What a tenant has used, and what is left.
 
+mod json;
 mod pages;
 
 use domain::id::TenantId;
@@ -16,6 +17,7 @@ use crate::action::ActionError;
 use crate::authority::Authority;
 use crate::clock::Now;
 
+pub use json::api;
 pub use pages::pages;
 
 /// More rows than this are cut off: hours of a month by a few dozen keys.

@@ -1,69 +1,27 @@
-//! A tenant's people and name: `/t/{tenant}/settings`.
+//! `/t/{tenant}/settings`: a tenant's name and its people.
 
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use axum_extra::extract::Form;
-use domain::id::{MemberId, TenantId};
-use domain::member::Member as Person;
 use domain::permission::Action;
 use domain::role::Role;
-use domain::tenant::{Tenant, TenantName};
-use serde_json::json;
-use store::Conn;
+use domain::tenant::TenantName;
 use web::format::moment;
 use web::forms::FormErrors;
 use web::forms::settings::SettingsForm;
 use web::layout::{TenantTab, Tone};
 use web::pages::settings::{MemberRow, Settings};
 
-use crate::action::{self, ActionError, Change, Subject, Tx};
+use super::list;
+use crate::action::Tx;
 use crate::app::App;
-use crate::authority::Authority;
 use crate::clock::Now;
 use crate::page::{Answer, Failure, Member, form_errors, go_to, invalid, page};
+use crate::tenants;
 
 /// People that the settings page shows.
 const MEMBERS_SHOWN: u32 = 200;
-
-/// Oldest first, after `after`.
-pub async fn list(
-    authority: &Authority,
-    tx: &mut Conn,
-    tenant: TenantId,
-    after: Option<MemberId>,
-    limit: u32,
-) -> Result<Vec<Person>, ActionError> {
-    authority.require_in(Action::ListMembers, tenant)?;
-    Ok(store::members::list(tx, tenant, after, limit).await?)
-}
-
-/// Gives a tenant another name; no address depends on it. `seen`: the edition that the caller
-/// knows.
-pub async fn rename_tenant(
-    authority: &Authority,
-    tx: &mut Conn,
-    tenant: TenantId,
-    (name, seen): (TenantName, Option<i32>),
-    now: Now,
-) -> Result<Tenant, ActionError> {
-    action::require_change_in(authority, tx, Action::RenameTenant, tenant).await?;
-    let before = store::tenants::get(tx, tenant).await?;
-    let renamed = store::tenants::rename(tx, tenant, &name, seen).await?;
-    let subject = Subject {
-        tenant: Some(tenant),
-        noun: "tenant",
-        id: tenant.0,
-        label: &renamed.name,
-    };
-    let (old, new) = (
-        json!({ "name": before.name }),
-        json!({ "name": renamed.name }),
-    );
-    let change = (subject, Change::updated(&old, &new));
-    action::audit(tx, authority, Action::RenameTenant, change, now).await?;
-    Ok(renamed)
-}
 
 pub fn pages() -> Router<App> {
     Router::new().route("/t/{tenant}/settings", get(show).post(rename))
@@ -86,7 +44,7 @@ async fn rename(
     let errors = match parse(&form) {
         Ok(name) => {
             let mut tx = Tx::open(&app, authority).await?;
-            match rename_tenant(authority, &mut tx, tenant, (name, None), now).await {
+            match tenants::rename(authority, &mut tx, (tenant, None), name, now).await {
                 Ok(_) => {
                     tx.commit().await?;
                     member.flash(Tone::Good, "The name is changed.").await?;

@@ -1,0 +1,144 @@
+//! `/api/v1/tenants/{tenant}/members`.
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::id::{MemberId, TenantId, UserId};
+use domain::member::Member;
+use domain::permission::Action;
+use domain::role::Role;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::action::Tx;
+use crate::app::App;
+use crate::clock::Now;
+use crate::json::{self, At, Caller, IfMatch, Listed, PageQuery, Patch, Search, Stop};
+
+pub fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(json::route(Action::ListMembers, routes!(list)))
+        .routes(json::route(Action::ListMembers, routes!(show)))
+        .routes(json::route(Action::ChangeMemberRole, routes!(update)))
+        .routes(json::route(Action::RemoveMember, routes!(remove)))
+}
+
+/// What can be changed of a member.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct MemberInput {
+    /// A tenant keeps at least one owner. Owners are made and changed by owners only.
+    #[schema(value_type = String, pattern = "^(owner|admin|developer|viewer|user)$")]
+    role: Role,
+}
+
+/// A person in a tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Member)]
+struct MemberView {
+    #[schema(value_type = String)]
+    id: MemberId,
+    #[schema(value_type = String)]
+    tenant_id: TenantId,
+    #[schema(value_type = String)]
+    user_id: UserId,
+    email: String,
+    name: String,
+    #[serde(flatten)]
+    input: MemberInput,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option")]
+    last_signed_in_at: Option<OffsetDateTime>,
+}
+
+impl MemberView {
+    fn of(member: &Member) -> Self {
+        Self {
+            id: member.id,
+            tenant_id: member.tenant_id,
+            user_id: member.user_id,
+            email: member.email.clone(),
+            name: member.name.clone(),
+            input: MemberInput { role: member.role },
+            created_at: member.created_at,
+            last_signed_in_at: member.last_signed_in_at,
+        }
+    }
+}
+
+/// Lists a tenant's members, oldest first.
+#[utoipa::path(get, path = "/tenants/{tenant}/members", tag = "members",
+    params(("tenant" = String, Path), PageQuery),
+    responses((status = 200, body = Listed<MemberView>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    At(tenant): At<TenantId>,
+    Search(query): Search<PageQuery>,
+) -> Result<Listed<MemberView>, Stop> {
+    let paging = query.parse()?;
+    let mut tx = Tx::open(&app, &caller.authority).await?;
+    let (after, limit) = (paging.after(), paging.fetch());
+    let found = super::list(&caller.authority, &mut tx, tenant, after, limit).await?;
+    Ok(Listed::new(
+        found,
+        paging,
+        |one| one.id.0,
+        |one| MemberView::of(&one),
+    ))
+}
+
+/// Shows a member.
+#[utoipa::path(get, path = "/tenants/{tenant}/members/{member}", tag = "members",
+    params(("tenant" = String, Path), ("member" = String, Path)),
+    responses((status = 200, body = MemberView)))]
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    At((tenant, id)): At<(TenantId, MemberId)>,
+) -> Result<Response, Stop> {
+    let mut tx = Tx::open(&app, &caller.authority).await?;
+    let found = super::get(&caller.authority, &mut tx, tenant, id).await?;
+    Ok(json::show(found.edition, &MemberView::of(&found)))
+}
+
+/// Gives a member another role.
+#[utoipa::path(patch, path = "/tenants/{tenant}/members/{member}", tag = "members",
+    params(("tenant" = String, Path), ("member" = String, Path)), request_body = MemberInput,
+    responses((status = 200, body = MemberView)))]
+async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    At((tenant, id)): At<(TenantId, MemberId)>,
+    seen: IfMatch,
+    now: Now,
+    patch: Patch,
+) -> Result<Response, Stop> {
+    let authority = &caller.authority;
+    let mut tx = Tx::open(&app, authority).await?;
+    let present = super::get(authority, &mut tx, tenant, id).await?;
+    seen.check(present.edition)?;
+    let input = patch.apply(&MemberInput { role: present.role })?;
+    let change = (input.role, Some(present.edition));
+    let after = super::change_role(authority, &mut tx, (tenant, id), change, now).await?;
+    tx.commit().await?;
+    Ok(json::show(after.edition, &MemberView::of(&after)))
+}
+
+/// Takes a person out of a tenant; the account stays.
+#[utoipa::path(delete, path = "/tenants/{tenant}/members/{member}", tag = "members",
+    params(("tenant" = String, Path), ("member" = String, Path)), responses((status = 204)))]
+async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    At((tenant, id)): At<(TenantId, MemberId)>,
+    now: Now,
+) -> Result<Response, Stop> {
+    let mut tx = Tx::open(&app, &caller.authority).await?;
+    super::remove(&caller.authority, &mut tx, (tenant, id), now).await?;
+    tx.commit().await?;
+    Ok(json::no_content())
+}
