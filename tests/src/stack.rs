@@ -91,7 +91,8 @@ async fn launch(program: &Path, data_dir: &Path, offset: u16, arguments: &[Strin
         if let Some(status) = child.try_wait().expect("waits") {
             panic!("the stack ended while starting: {status}");
         }
-        read_report(data_dir)
+        // A killed stack leaves its report behind.
+        read_report(data_dir).filter(|report| Some(report.pid) == child.id())
     })
     .await;
     (child, report)

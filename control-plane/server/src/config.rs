@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use ipnet::IpNet;
 
 use crate::secret_box::SecretKey;
@@ -58,6 +58,24 @@ struct Arguments {
     /// Address ranges whose X-Forwarded-For is believed, e.g. 10.0.0.0/8
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     trusted_proxies: Vec<IpNet>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make an operator, or give one a new password, and print the sign-in
+    Bootstrap {
+        #[arg(long)]
+        email: String,
+        /// Also print an enrolment token for so many nodes
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+        nodes: u32,
+    },
+    /// After a restore from backup: raise the epoch, so that nodes take what this database holds
+    Recover,
 }
 
 /// What a control plane is started with.
@@ -96,14 +114,16 @@ pub enum ConfigError {
 
 impl Config {
     /// Reads a command line and the environment; prints help or the error and ends the process if
-    /// asked. The first word is the program.
-    pub fn read(words: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
+    /// asked. The first word is the program. Without a command it is to serve.
+    pub fn read(
+        words: impl IntoIterator<Item = String>,
+    ) -> Result<(Self, Option<Command>), ConfigError> {
         let given = Arguments::parse_from(words);
         let tls = given
             .tls_cert
             .zip(given.tls_key)
             .map(|(cert, key)| TlsFiles { cert, key });
-        Ok(Self {
+        let config = Self {
             database_url: given.database_url,
             public_url: checked_public_url(&given.public_url)?,
             listen: given.listen_addr,
@@ -115,7 +135,8 @@ impl Config {
                 .gateway_url
                 .map(|url| url.trim_end_matches('/').to_owned()),
             is_local_stack: false,
-        })
+        };
+        Ok((config, given.command))
     }
 }
 

@@ -14,6 +14,7 @@ mod authority;
 mod checks;
 mod client_address;
 mod clock;
+mod commands;
 mod config;
 mod console;
 pub mod demo;
@@ -49,6 +50,7 @@ mod upkeep;
 mod upstreams;
 mod usage;
 
+use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -62,7 +64,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::app::App;
 pub use crate::clock::Now;
-pub use crate::config::{Config, ConfigError, TlsFiles};
+pub use crate::config::{Command, Config, ConfigError, TlsFiles};
 pub use crate::secret_box::{InvalidSecretKey, SecretKey};
 pub use crate::signals::cancel_on_signal;
 
@@ -82,14 +84,16 @@ pub struct ControlPlane {
     follower: Follower,
     listeners: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
-    shutdown: CancellationToken,
 }
 
 /// The program `control-plane`: configured by command line and environment, stopped by signals.
 pub fn run_command_line(words: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
-    let config = Config::read(words)?;
-    let _logging = telemetry::start_logging();
+    let (config, command) = Config::read(words)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    if let Some(command) = command {
+        return runtime.block_on(run_command(config, command));
+    }
+    let _logging = telemetry::start_logging();
     let shutdown = CancellationToken::new();
     runtime.block_on(async {
         tokio::spawn(cancel_on_signal(shutdown.clone()));
@@ -97,9 +101,59 @@ pub fn run_command_line(words: impl IntoIterator<Item = String>) -> anyhow::Resu
     })
 }
 
+async fn run_command(config: Config, command: Command) -> anyhow::Result<()> {
+    let (app, _) = open(&config).await?;
+    let lines = match command {
+        Command::Bootstrap { email, nodes } => commands::bootstrap(&app, &email, nodes).await?,
+        Command::Recover => commands::recover(&app).await?,
+    };
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
 /// Starts and serves until `shutdown`.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     ControlPlane::start(config).await?.serve(shutdown).await
+}
+
+/// Connects, migrates and makes sure of the deployment's keys.
+async fn open(config: &Config) -> anyhow::Result<(App, Follower)> {
+    let db = Db::open(&config.database_url, DATABASE_CONNECTIONS).await?;
+    let secrets = SecretBox::new(&config.secret_key);
+    genesis::ensure(&db, &secrets)
+        .await
+        .context("cannot prepare the deployment's keys")?;
+    let form_key = FormKey::new(&secrets);
+    let mailer = Mailer::new(
+        config.smtp_url.as_deref(),
+        &config.public_url,
+        config.is_local_stack,
+    )?;
+    let metrics = Metrics::new();
+    let (follower, current) = Follower::new(db.clone(), secrets.clone(), metrics.clone());
+    let app = App::new(app::Inner {
+        db,
+        secrets,
+        metrics,
+        public_url: config.public_url.clone(),
+        is_local_stack: config.is_local_stack,
+        gateway_url: config.gateway_url.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
+        passwords: Passwords::new(),
+        mailer,
+        throttles: Throttles::default(),
+        form_key,
+        current,
+        refresh: Notify::new(),
+        directory: Default::default(),
+        replays: Default::default(),
+        observations: Default::default(),
+        shutdown: CancellationToken::new(),
+    });
+    Ok((app, follower))
 }
 
 impl ControlPlane {
@@ -110,45 +164,12 @@ impl ControlPlane {
             .iter()
             .map(|address| serve::bind(*address))
             .collect::<anyhow::Result<_>>()?;
-        let db = Db::open(&config.database_url, DATABASE_CONNECTIONS).await?;
-        let secrets = SecretBox::new(&config.secret_key);
-        genesis::ensure(&db, &secrets)
-            .await
-            .context("cannot prepare the deployment's keys")?;
-        let form_key = FormKey::new(&secrets);
-        let mailer = Mailer::new(
-            config.smtp_url.as_deref(),
-            &config.public_url,
-            config.is_local_stack,
-        )?;
-        let metrics = Metrics::new();
-        let (follower, current) = Follower::new(db.clone(), secrets.clone(), metrics.clone());
-        let shutdown = CancellationToken::new();
-        let app = App::new(app::Inner {
-            db,
-            secrets,
-            metrics,
-            public_url: config.public_url,
-            is_local_stack: config.is_local_stack,
-            gateway_url: config.gateway_url,
-            trusted_proxies: config.trusted_proxies,
-            passwords: Passwords::new(),
-            mailer,
-            throttles: Throttles::default(),
-            form_key,
-            current,
-            refresh: Notify::new(),
-            directory: Default::default(),
-            replays: Default::default(),
-            observations: Default::default(),
-            shutdown: shutdown.clone(),
-        });
+        let (app, follower) = open(&config).await?;
         Ok(Self {
             app,
             follower,
             listeners,
             tls,
-            shutdown,
         })
     }
 
@@ -164,8 +185,8 @@ impl ControlPlane {
             follower,
             listeners,
             tls,
-            shutdown: own,
         } = self;
+        let own = app.shutdown.clone();
         let mut tasks = JoinSet::new();
         let wake = Arc::new(Notify::new());
         tasks.spawn(publish_task(app.clone(), wake.clone(), own.clone()));

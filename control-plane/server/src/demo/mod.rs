@@ -4,10 +4,8 @@
 mod world;
 
 use domain::email::Email;
-use domain::field::FieldError;
 use domain::id::{ApiKeyId, PlanId, TenantId, UserId};
 use domain::node::{EnrolTokenName, Labels};
-use domain::password::NewPassword;
 use domain::personal_token::TokenName;
 use domain::role::PlatformRole;
 use domain::user::PersonName;
@@ -18,10 +16,10 @@ use time::Duration;
 use crate::action::ActionError;
 use crate::authority::Authority;
 use crate::clock::Now;
+use crate::commands::{CommandError, hash, random_password};
 use crate::fleet::EnrolTerms;
-use crate::passwords::PasswordHash;
 use crate::personal_tokens::NewToken;
-use crate::{App, ControlPlane, fleet, people, personal_tokens, random};
+use crate::{App, ControlPlane, fleet, people, personal_tokens};
 
 const ADMIN_EMAIL: &str = "operator@tollgate.example";
 const TOKEN_NAME: &str = "tollgate up";
@@ -95,7 +93,7 @@ async fn ensure_operator(
     system: &Authority,
     kept: Option<Secrets>,
     now: Now,
-) -> Result<(Secrets, bool), ActionError> {
+) -> Result<(Secrets, bool), CommandError> {
     let email = Email::parse(ADMIN_EMAIL)?;
     let mut tx = app.db.platform_tx().await?;
     let found = store::users::find_by_email(&mut tx, &email).await?;
@@ -148,21 +146,6 @@ async fn revoke_old_token(
         }
     }
     Ok(())
-}
-
-async fn hash(app: &App, password: &str, email: &Email) -> Result<PasswordHash, ActionError> {
-    let password = NewPassword::parse(password, email)?;
-    let hashed = app.passwords.hash(&password).await;
-    hashed.map_err(|_| FieldError::new("password", "not_hashed", "It cannot be hashed.").into())
-}
-
-/// 24 characters of base62: 142 bits.
-fn random_password() -> String {
-    snapshot::api_key::mint(true, &random::bytes())
-        .chars()
-        .skip("tg_live_".len())
-        .take(24)
-        .collect()
 }
 
 async fn node_token(

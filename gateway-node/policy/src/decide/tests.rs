@@ -232,9 +232,7 @@ fn a_key_in_its_header_or_as_a_bearer_token_is_forwarded() {
     let bearer = Ask::get("/orders/v1/orders/7");
     check(
         &world,
-        &bearer
-            .clone()
-            .with("authorization", format!("bEaReR {}", world.plain)),
+        &bearer.with("authorization", format!("bEaReR {}", world.plain)),
         Ok(()),
     );
     let both = Ask::order(&world).with("authorization", format!("Bearer {}", world.plain));
@@ -266,7 +264,7 @@ fn what_is_not_a_working_key_is_401() {
     );
     check(
         &world,
-        &bare.clone().with("x-api-key", "an-imported-value-of-20"),
+        &bare.with("x-api-key", "an-imported-value-of-20"),
         Err(ApiKeyInvalid),
     );
     let twice = Ask::order(&world).with("x-api-key", &world.plain);
