@@ -497,3 +497,6 @@ fn batch_name(place: Place, last: u64) -> String {
 fn incarnation_name(generation: u64) -> String {
     format!("{DIR}/{generation:010}-{INCARNATION}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,9 @@
 //! to run a node's control side against it.
 #![allow(clippy::unwrap_used)]
 
+mod endpoints;
+mod ledger;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,34 +13,27 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use base64::Engine;
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http::StatusCode;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use prost::Message;
 use snapshot::chunk::{self, Address, ChunkRequest, ChunkResponse, CompressedChunk, Kind, Sealed};
 use snapshot::document;
-use snapshot::enrol::{self, EnrolRequest, EnrolResponse, EnrolToken};
+use snapshot::enrol::{EnrolRequest, EnrolResponse, EnrolToken};
 use snapshot::id::{NodeId, TenantId};
-use snapshot::lease::{
-    self, IncarnationRequest, IncarnationResponse, Lease, LeaseItem, LeaseRequest, LeaseResponse,
-};
+use snapshot::lease::{IncarnationRequest, IncarnationResponse, LeaseRequest, LeaseResponse};
 use snapshot::manifest::{Freshness, Manifest, RootStatement, Version, manifest_hash};
-use snapshot::node_call::{self, Call};
-use snapshot::poll::{
-    CHUNKS_PATH, DATA_KEYS_PATH, FRESHNESS_HEADER, PollQuery, SNAPSHOT_PATH, SnapshotResponse,
-};
+use snapshot::poll::{PollQuery, SnapshotResponse};
 use snapshot::seal::{DataKey, DataKeys, PEPPER};
 use snapshot::sign::{Domain, Signed, SigningKey, fingerprint};
 use snapshot::trie::{self, Entry};
-use snapshot::usage::{self, UsageAck, UsageBatch};
+use snapshot::usage::{UsageAck, UsageBatch};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use self::endpoints::answer;
+use self::ledger::Quota;
 use super::identity::random;
 
 /// Removed when it is dropped.
@@ -116,24 +112,6 @@ pub(crate) enum Tampering {
     Signature,
     ChunkBytes,
     Chain,
-}
-
-/// One tenant's quota, in one period.
-pub(crate) struct Quota {
-    pub(crate) limit: u64,
-    pub(crate) period_start_ms: i64,
-    pub(crate) ends_in_ms: u64,
-    /// By incarnation: granted, returned, highest sequence.
-    pub(crate) held: BTreeMap<u64, (u64, u64, u64)>,
-    pub(crate) requests: Vec<LeaseRequest>,
-}
-
-impl Quota {
-    pub(crate) fn outstanding(&self) -> u64 {
-        let held = self.held.values();
-        held.map(|(granted, returned, _)| granted.saturating_sub(*returned))
-            .sum()
-    }
 }
 
 pub(crate) struct Fake {
@@ -400,57 +378,6 @@ impl State {
     }
 }
 
-impl Quota {
-    fn grant(&mut self, request: &LeaseRequest, item: &LeaseItem) -> Lease {
-        let (starts_in_ms, period_start_ms) = if item.is_for_next_period {
-            (self.ends_in_ms, self.period_start_ms + 1)
-        } else {
-            (0, self.period_start_ms)
-        };
-        let mut lease = Lease {
-            tenant_id: item.tenant_id.clone(),
-            group: item.group.clone(),
-            period_start_ms,
-            limit: self.limit,
-            starts_in_ms,
-            ends_in_ms: self.ends_in_ms + starts_in_ms,
-            ..Lease::default()
-        };
-        if item.is_for_next_period {
-            lease.set_outcome(lease::Outcome::Exhausted);
-            return lease;
-        }
-        if item.period_start_ms != 0 && item.period_start_ms != self.period_start_ms {
-            lease.period_start_ms = item.period_start_ms;
-            lease.ends_in_ms = 0;
-            lease.set_outcome(lease::Outcome::PeriodOver);
-            return lease;
-        }
-        let limit = self.limit;
-        let outstanding = self.outstanding();
-        let (granted, returned, sequence) = self.held.entry(request.incarnation).or_default();
-        *granted = (*granted).max(item.granted_total);
-        let gives_back = item.returned_total.saturating_sub(*returned);
-        *returned += gives_back;
-        let available = limit.saturating_sub(outstanding - gives_back);
-        let is_new = request.sequence > *sequence;
-        *sequence = (*sequence).max(request.sequence);
-        let grant = if is_new {
-            item.wanted.min(available)
-        } else {
-            0
-        };
-        *granted += grant;
-        lease.granted_total = *granted;
-        lease.returned_total = *returned;
-        lease.available = available - grant;
-        if grant == 0 && item.wanted > 0 && available == 0 {
-            lease.set_outcome(lease::Outcome::Exhausted);
-        }
-        lease
-    }
-}
-
 pub(crate) fn data_key(generation: u32) -> DataKey {
     DataKey {
         generation,
@@ -495,128 +422,4 @@ fn tenant_entry() -> Entry {
 fn unix_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     i64::try_from(now.unwrap().as_millis()).unwrap()
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is cut")]
-struct Cut;
-
-async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
-    if fake.state().is_away {
-        return Err(Cut);
-    }
-    let target = head.uri.path_and_query().unwrap().to_string();
-    let token = head.headers.get(http::header::AUTHORIZATION);
-    let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    if head.uri.path() != enrol::PATH && !fake.is_signed(token, &head.method, &target, &body) {
-        return Ok(problem(StatusCode::UNAUTHORIZED, "bad_node_token"));
-    }
-    let path = head.uri.path().to_owned();
-    let answered = if path == SNAPSHOT_PATH {
-        fake.poll(head.uri.query().unwrap_or_default()).await?
-    } else {
-        fake.call(&path, &body)
-    };
-    let mut state = fake.state();
-    if state.lost_answers.front().is_some_and(|lost| *lost == path) {
-        state.lost_answers.pop_front();
-        return Err(Cut);
-    }
-    Ok(answered)
-}
-
-impl Fake {
-    fn is_signed(&self, token: Option<&str>, method: &Method, target: &str, body: &[u8]) -> bool {
-        let mut state = self.state();
-        let Some(((signing, _), token)) = state.node.as_ref().zip(token) else {
-            return false;
-        };
-        let key: [u8; 32] = signing.as_slice().try_into().unwrap();
-        let call = Call {
-            method: method.as_str(),
-            target,
-            body,
-        };
-        let is_good = node_call::verify(token, &key, call, unix_ms() / 1000).is_ok();
-        is_good && state.used_tokens.insert(token.to_owned())
-    }
-
-    async fn poll(&self, query: &str) -> Result<Response<Full<Bytes>>, Cut> {
-        let query = PollQuery::parse(query).unwrap();
-        let mut changes = self.changed.subscribe();
-        self.state().polls.push(query.clone());
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(query.wait_seconds);
-        loop {
-            changes.borrow_and_update();
-            {
-                let state = self.state();
-                if state.is_away {
-                    return Err(Cut);
-                }
-                if let Some(manifest) = &state.manifest
-                    && query.manifest != Some(manifest_hash(manifest))
-                {
-                    let body = state.snapshot(manifest).encode_to_vec();
-                    return Ok(Response::new(Full::new(body.into())));
-                }
-            }
-            let is_over = tokio::time::timeout_at(deadline, changes.changed())
-                .await
-                .is_err();
-            let is_woken = self.state().manifest.is_some() && !self.state().is_away;
-            if is_over || is_woken {
-                return self.not_modified(&query);
-            }
-        }
-    }
-
-    fn not_modified(&self, query: &PollQuery) -> Result<Response<Full<Bytes>>, Cut> {
-        let state = self.state();
-        let manifest = state.manifest.as_ref();
-        if let Some(manifest) = manifest.filter(|m| query.manifest != Some(manifest_hash(m))) {
-            let body = state.snapshot(manifest).encode_to_vec();
-            return Ok(Response::new(Full::new(body.into())));
-        }
-        let mut response = Response::new(Full::default());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        if let Some(manifest) = manifest {
-            let freshness = state.freshness(manifest).encode_to_vec();
-            let value = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(freshness);
-            response
-                .headers_mut()
-                .insert(FRESHNESS_HEADER, value.parse().unwrap());
-        }
-        Ok(response)
-    }
-
-    fn call(&self, path: &str, body: &[u8]) -> Response<Full<Bytes>> {
-        let mut state = self.state();
-        match path {
-            enrol::PATH => respond(state.enrol(EnrolRequest::decode(body).unwrap())),
-            CHUNKS_PATH => respond(Ok(state.send_chunks(&ChunkRequest::decode(body).unwrap()))),
-            DATA_KEYS_PATH => respond(Ok(state.sealed_keys())),
-            lease::INCARNATION_PATH => {
-                respond(Ok(state.register(IncarnationRequest::decode(body).unwrap())))
-            }
-            lease::PATH => respond(state.lease(&LeaseRequest::decode(body).unwrap())),
-            usage::PATH => respond(Ok(state.apply_usage(UsageBatch::decode(body).unwrap()))),
-            _ => problem(StatusCode::NOT_FOUND, "not_found"),
-        }
-    }
-}
-
-fn respond<M: Message>(answer: Result<M, StatusCode>) -> Response<Full<Bytes>> {
-    match answer {
-        Ok(message) => Response::new(Full::new(message.encode_to_vec().into())),
-        Err(status) => problem(status, "refused"),
-    }
-}
-
-fn problem(status: StatusCode, code: &str) -> Response<Full<Bytes>> {
-    let body = format!(r#"{{"code":"{code}","detail":"said the fake"}}"#);
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response
 }

@@ -1,6 +1,7 @@
 //! The control side as a whole, over real sockets, against the fake control plane.
 #![allow(clippy::unwrap_used)]
 
+mod admin;
 mod leases;
 mod snapshots;
 mod usage;
@@ -86,8 +87,13 @@ impl TestNode {
     }
 
     async fn get(&self, path: &str) -> String {
+        self.request("GET", path).await
+    }
+
+    async fn request(&self, method: &str, path: &str) -> String {
         let mut stream = TcpStream::connect(self.admin).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();

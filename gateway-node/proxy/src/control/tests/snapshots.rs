@@ -215,6 +215,31 @@ async fn a_snapshot_of_another_deployment_is_rejected() {
 }
 
 #[tokio::test]
+async fn a_snapshot_that_cannot_be_made_durable_is_not_served_until_it_can() {
+    let dir = TempDir::new();
+    let fake = Fake::start().await;
+    fake.publish(10);
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        let (chunks, aside) = (dir.path().join("chunks"), dir.path().join("aside"));
+        fs::rename(&chunks, &aside).unwrap();
+        fake.publish(11);
+        let watched = fake.clone();
+        eventually("state_dir is reported", move || {
+            let state = watched.state();
+            let last = state.polls.last().and_then(|poll| poll.rejected.clone());
+            last.is_some_and(|report| report.code == "state_dir")
+        })
+        .await;
+        assert_eq!(node.revision(), 1);
+        fs::rename(&aside, &chunks).unwrap();
+        node.serves(2).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_older_revision_is_rejected_also_after_a_restart() {
     let (fake, dir) = world().await;
     fake.state().revision = 7;
