@@ -73,7 +73,9 @@ impl Usage {
                     let incarnation = *self.incarnation.borrow_and_update();
                     has_incarnation = running.name(incarnation).await;
                 }
-                acknowledged = running.acknowledged() => running.settle(acknowledged).await,
+                acknowledged = running.acknowledged() => {
+                    running.settle(acknowledged).await;
+                }
             }
             running.send_next().await;
         }
@@ -82,8 +84,13 @@ impl Usage {
         }
         running.put().await;
         let farewell = running.hand_over_all();
-        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
-            tracing::warn!("some usage stays in the spool until the next start");
+        let is_late = tokio::time::timeout(FAREWELL, farewell).await.is_err();
+        let left = running
+            .spool
+            .as_ref()
+            .map_or(0, |spool| spool.size().batches);
+        if is_late || left > 0 {
+            tracing::warn!(left, "usage stays in the spool until the next start");
         }
     }
 }
@@ -143,9 +150,10 @@ impl Running {
         }
     }
 
-    async fn settle(&mut self, answer: Option<(Place, Result<UsageAck, CallError>)>) {
+    /// `true` if the batch that was on its way is applied.
+    async fn settle(&mut self, answer: Option<(Place, Result<UsageAck, CallError>)>) -> bool {
         let Some((place, answer)) = answer else {
-            return;
+            return false;
         };
         let is_applied = match answer {
             Ok(ack) => {
@@ -167,16 +175,21 @@ impl Running {
             self.not_before = tokio::time::Instant::now() + self.backoff.pause();
         }
         self.note_size();
+        is_applied
     }
 
+    /// Until the spool is empty or something fails: a control plane that is away would only delay
+    /// the node's end.
     async fn hand_over_all(&mut self) {
         loop {
             self.send_next().await;
-            if self.sending.is_none() && tokio::time::Instant::now() >= self.not_before {
+            if self.sending.is_none() {
                 return;
             }
             let answer = self.acknowledged().await;
-            self.settle(answer).await;
+            if !self.settle(answer).await {
+                return;
+            }
         }
     }
 
