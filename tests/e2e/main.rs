@@ -1,6 +1,9 @@
 //! Behaviour seen through sockets and a real browser, and the rules of the repository.
 #![allow(clippy::unwrap_used)]
 
+mod key_revocation;
+mod outage;
+mod quota;
 mod repository_rules;
 mod up;
 

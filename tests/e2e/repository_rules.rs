@@ -12,11 +12,17 @@ const ARROWS: &[(&str, &[&str], &[&str])] = &[
     ("domain", &["snapshot"], &[]),
     ("store", &["domain", "snapshot"], &["cluster"]),
     ("web", &["domain", "snapshot"], &[]),
-    ("server", &["store", "web", "domain", "snapshot"], &["cluster"]),
+    (
+        "server",
+        &["store", "web", "domain", "snapshot"],
+        &["cluster"],
+    ),
     ("cluster", &[], &[]),
     (
         "tollgate",
-        &["server", "proxy", "cluster", "store", "web", "domain", "policy", "snapshot"],
+        &[
+            "server", "proxy", "cluster", "store", "web", "domain", "policy", "snapshot",
+        ],
         &[],
     ),
 ];
@@ -32,10 +38,15 @@ const OWNED: &[(&str, &[&str])] = &[
 
 /// What a pure crate never lists.
 const PURE: &[&str] = &["snapshot", "policy", "domain", "web"];
-const IMPURE: &[&str] = &["tokio", "hyper", "reqwest", "sqlx", "axum", "socket2", "nix"];
+const IMPURE: &[&str] = &[
+    "tokio", "hyper", "reqwest", "sqlx", "axum", "socket2", "nix",
+];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 struct Member {
@@ -45,14 +56,33 @@ struct Member {
 
 fn members() -> BTreeMap<String, Member> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--locked"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+            "--locked",
+        ])
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
-    packages.iter().map(|package| (package["name"].as_str().unwrap().to_owned(), member(package))).collect()
+    packages
+        .iter()
+        .map(|package| {
+            (
+                package["name"].as_str().unwrap().to_owned(),
+                member(package),
+            )
+        })
+        .collect()
 }
 
 fn member(package: &serde_json::Value) -> Member {
@@ -63,7 +93,10 @@ fn member(package: &serde_json::Value) -> Member {
             .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
             .collect()
     };
-    Member { normal: listed(false), dev: listed(true) }
+    Member {
+        normal: listed(false),
+        dev: listed(true),
+    }
 }
 
 /// A development dependency, or one that only the feature `testing` brings.
@@ -80,8 +113,14 @@ fn crates_depend_on_each_other_only_along_the_arrows() {
         for other in members.keys().filter(|other| *other != name) {
             let may = allowed.contains(&other.as_str());
             let may_in_tests = may || in_tests.contains(&other.as_str());
-            assert!(may || !member.normal.contains(other), "{name} must not depend on {other}");
-            assert!(may_in_tests || !member.dev.contains(other), "{name} must not test with {other}");
+            assert!(
+                may || !member.normal.contains(other),
+                "{name} must not depend on {other}"
+            );
+            assert!(
+                may_in_tests || !member.dev.contains(other),
+                "{name} must not test with {other}"
+            );
         }
     }
 }
@@ -91,7 +130,10 @@ fn what_one_crate_owns_no_other_lists() {
     for (name, member) in members() {
         for (owned, owners) in OWNED {
             let lists = member.normal.contains(*owned) || member.dev.contains(*owned);
-            assert!(!lists || owners.contains(&name.as_str()), "{name} must not list {owned}");
+            assert!(
+                !lists || owners.contains(&name.as_str()),
+                "{name} must not list {owned}"
+            );
         }
     }
 }
@@ -101,7 +143,10 @@ fn pure_crates_list_nothing_that_does_io() {
     let members = members();
     for name in PURE {
         for impure in IMPURE {
-            assert!(!members[*name].normal.contains(*impure), "{name} must not list {impure}");
+            assert!(
+                !members[*name].normal.contains(*impure),
+                "{name} must not list {impure}"
+            );
         }
     }
 }
@@ -125,7 +170,11 @@ fn the_policy_reads_no_clock_and_awaits_nothing() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         for forbidden in ["Instant::now", "SystemTime::now", "async fn", ".await"] {
-            assert!(!text.contains(forbidden), "{} has {forbidden}", file.display());
+            assert!(
+                !text.contains(forbidden),
+                "{} has {forbidden}",
+                file.display()
+            );
         }
     }
 }
@@ -137,7 +186,10 @@ fn every_main_is_a_screenful() {
         "control-plane/tollgate/src/main.rs",
         "gateway-node/proxy/src/main.rs",
     ] {
-        let lines = std::fs::read_to_string(root().join(main)).unwrap().lines().count();
+        let lines = std::fs::read_to_string(root().join(main))
+            .unwrap()
+            .lines()
+            .count();
         assert!(lines < 40, "{main} has {lines} lines");
     }
 }

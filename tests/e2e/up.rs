@@ -15,22 +15,40 @@ async fn the_printed_curl_is_enforced() {
     let http = reqwest::Client::new();
     let url = format!("{}/demo/hello", stack.gateway());
 
-    let answer = http.get(&url).header("x-api-key", stack.demo_key()).send().await.unwrap();
+    let answer = http
+        .get(&url)
+        .header("x-api-key", stack.demo_key())
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert!(answer.headers().contains_key("ratelimit"));
     let echo: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
     assert_eq!(echo["path"], "/hello");
     let headers = echo["headers"].to_string();
     assert!(headers.contains("x-tollgate-tenant-id"), "{headers}");
-    assert!(!headers.contains(stack.demo_key()), "the credential must not be forwarded");
+    assert!(
+        !headers.contains(stack.demo_key()),
+        "the credential must not be forwarded"
+    );
 
     let answer = http.get(&url).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     assert!(answer.headers().contains_key("www-authenticate"));
-    let answer = http.get(&url).header("x-api-key", "tg_live_wrong").send().await.unwrap();
+    let answer = http
+        .get(&url)
+        .header("x-api-key", "tg_live_wrong")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     let nowhere = format!("{}/nowhere", stack.gateway());
-    let answer = http.get(nowhere).header("x-api-key", stack.demo_key()).send().await.unwrap();
+    let answer = http
+        .get(nowhere)
+        .header("x-api-key", stack.demo_key())
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
 }
 
@@ -39,11 +57,15 @@ async fn over_the_burst_is_429_with_retry_after() {
     let stack = Stack::start(PLANE, &[]).await;
     let http = reqwest::Client::new();
     let url = format!("{}/demo/hello", stack.gateway());
-    let refused = until("a request over the burst", Duration::from_secs(20), async || {
-        let request = http.get(&url).header("x-api-key", stack.demo_key());
-        let answer = request.send().await.unwrap();
-        (answer.status() == StatusCode::TOO_MANY_REQUESTS).then_some(answer)
-    })
+    let refused = until(
+        "a request over the burst",
+        Duration::from_secs(20),
+        async || {
+            let request = http.get(&url).header("x-api-key", stack.demo_key());
+            let answer = request.send().await.unwrap();
+            (answer.status() == StatusCode::TOO_MANY_REQUESTS).then_some(answer)
+        },
+    )
     .await;
     assert!(refused.headers().contains_key("retry-after"));
     assert!(refused.headers().contains_key("ratelimit"));
@@ -56,7 +78,10 @@ async fn over_the_burst_is_429_with_retry_after() {
 #[tokio::test]
 async fn a_killed_stack_leaves_nothing_running_and_the_next_start_recovers() {
     let mut stack = Stack::start(PLANE, &[]).await;
-    let (key, password) = (stack.demo_key().to_owned(), stack.report.admin.password.clone());
+    let (key, password) = (
+        stack.demo_key().to_owned(),
+        stack.report.admin.password.clone(),
+    );
     let postmaster = postmaster_pid(&stack);
     stack.kill().await;
     until("PostgreSQL is gone", Duration::from_secs(10), async || {
@@ -68,7 +93,12 @@ async fn a_killed_stack_leaves_nothing_running_and_the_next_start_recovers() {
     assert_eq!(stack.report.admin.password, password);
     let http = reqwest::Client::new();
     let url = format!("{}/demo/hello", stack.gateway());
-    let answer = http.get(&url).header("x-api-key", &key).send().await.unwrap();
+    let answer = http
+        .get(&url)
+        .header("x-api-key", &key)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(stack.stop().await, 0);
     assert!(!stack.data_dir.join("up.json").exists());
@@ -79,7 +109,10 @@ fn postmaster_pid(stack: &Stack) -> u32 {
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.file_name().is_some_and(|name| name == "postmaster.pid") {
+            if path
+                .file_name()
+                .is_some_and(|name| name == "postmaster.pid")
+            {
                 let text = std::fs::read_to_string(path).unwrap();
                 return text.lines().next().unwrap().parse().unwrap();
             }
@@ -98,7 +131,10 @@ async fn refused_start(arguments: &[&str]) -> String {
         .args(arguments)
         .stdin(Stdio::null())
         .output();
-    let output = tokio::time::timeout(Duration::from_secs(30), output).await.unwrap().unwrap();
+    let output = tokio::time::timeout(Duration::from_secs(30), output)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(!output.status.success());
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(text.lines().count(), 1, "one clear line: {text}");
@@ -111,8 +147,17 @@ async fn a_taken_port_is_one_clear_line() {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 8000 + ports.offset)).unwrap();
     let data_dir = fresh_directory();
     let offset = ports.offset.to_string();
-    let line = refused_start(&["--port-offset", &offset, "--data-dir", data_dir.to_str().unwrap()]).await;
-    assert!(line.contains(&format!("port {}", taken.local_addr().unwrap().port())), "{line}");
+    let line = refused_start(&[
+        "--port-offset",
+        &offset,
+        "--data-dir",
+        data_dir.to_str().unwrap(),
+    ])
+    .await;
+    assert!(
+        line.contains(&format!("port {}", taken.local_addr().unwrap().port())),
+        "{line}"
+    );
     assert!(!data_dir.join("postgres").exists(), "nothing half-made");
     std::fs::remove_dir_all(data_dir).unwrap();
 }
@@ -122,8 +167,17 @@ async fn a_data_directory_that_cannot_be_written_is_one_clear_line() {
     let file = std::env::temp_dir().join(format!("tollgate-e2e-file-{}", std::process::id()));
     std::fs::write(&file, "in the way").unwrap();
     let below = file.join("data");
-    let line = refused_start(&["--port-offset", "19000", "--data-dir", below.to_str().unwrap()]).await;
-    assert!(line.contains("cannot write to the data directory"), "{line}");
+    let line = refused_start(&[
+        "--port-offset",
+        "19000",
+        "--data-dir",
+        below.to_str().unwrap(),
+    ])
+    .await;
+    assert!(
+        line.contains("cannot write to the data directory"),
+        "{line}"
+    );
     std::fs::remove_file(file).unwrap();
 }
 

@@ -4,6 +4,7 @@
 //! are asked for until a deadline; tests run at once without meeting each other's ports.
 //! Entry: [`stack::Stack::start`].
 
+pub mod planes;
 pub mod ports;
 pub mod stack;
 pub mod wait;

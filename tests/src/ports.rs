@@ -29,10 +29,18 @@ impl PortOffset {
     }
 
     fn try_slot(path: PathBuf, slot: u16) -> Option<Self> {
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path).ok()?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .ok()?;
         lock.try_lock().ok()?;
         // 1,000 to 1,900, 3,000 to 3,900, …: gateway and admin ports are 1,100 apart.
         let offset = FIRST + (slot / 10) * 1_000 * 2 % 20_000 + (slot % 10) * STEP;
-        Some(Self { offset, _lock: lock })
+        Some(Self {
+            offset,
+            _lock: lock,
+        })
     }
 }

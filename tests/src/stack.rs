@@ -31,7 +31,14 @@ impl Stack {
         let program = PathBuf::from(program);
         let arguments: Vec<String> = arguments.iter().map(|&text| text.to_owned()).collect();
         let (child, report) = launch(&program, &data_dir, ports.offset, &arguments).await;
-        Self { child, report, data_dir, ports, program, arguments }
+        Self {
+            child,
+            report,
+            data_dir,
+            ports,
+            program,
+            arguments,
+        }
     }
 
     /// The first gateway's base URL.
@@ -40,7 +47,12 @@ impl Stack {
     }
 
     pub fn demo_key(&self) -> &str {
-        &self.report.demo.as_ref().expect("a stack with demo data").api_key
+        &self
+            .report
+            .demo
+            .as_ref()
+            .expect("a stack with demo data")
+            .api_key
     }
 
     pub fn pid(&self) -> u32 {
@@ -57,13 +69,22 @@ impl Stack {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.pid()).expect("a pid"));
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("the stack runs");
         let ended = tokio::time::timeout(STOPPED_WITHIN, self.child.wait()).await;
-        ended.expect("the stack stops in time").expect("waits").code().unwrap_or(-1)
+        ended
+            .expect("the stack stops in time")
+            .expect("waits")
+            .code()
+            .unwrap_or(-1)
     }
 
     /// Starts it again on the same data directory and ports.
     pub async fn restart(&mut self) {
-        let (child, report) =
-            launch(&self.program, &self.data_dir, self.ports.offset, &self.arguments).await;
+        let (child, report) = launch(
+            &self.program,
+            &self.data_dir,
+            self.ports.offset,
+            &self.arguments,
+        )
+        .await;
         self.child = child;
         self.report = report;
     }
@@ -76,7 +97,12 @@ impl Drop for Stack {
     }
 }
 
-async fn launch(program: &Path, data_dir: &Path, offset: u16, arguments: &[String]) -> (Child, UpReport) {
+async fn launch(
+    program: &Path,
+    data_dir: &Path,
+    offset: u16,
+    arguments: &[String],
+) -> (Child, UpReport) {
     let mut command = Command::new(program);
     command
         .args(["tollgate", "up", "--data-dir"])

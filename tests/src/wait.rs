@@ -5,17 +5,16 @@ use std::time::{Duration, Instant};
 const ASK_EVERY: Duration = Duration::from_millis(10);
 
 /// Asks until the answer is there; panics with `what` after `within`.
-pub async fn until<T>(
-    what: &str,
-    within: Duration,
-    mut ask: impl AsyncFnMut() -> Option<T>,
-) -> T {
+pub async fn until<T>(what: &str, within: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + within;
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(Instant::now() < deadline, "waited {within:?} in vain: {what}");
+        assert!(
+            Instant::now() < deadline,
+            "waited {within:?} in vain: {what}"
+        );
         tokio::time::sleep(ASK_EVERY).await;
     }
 }

@@ -2,8 +2,10 @@
 //! Who may run these has the database and `SECRET_KEY`, and so may do everything.
 
 use domain::email::Email;
+use domain::id::UserId;
 use domain::node::{EnrolTokenName, Labels};
 use domain::password::NewPassword;
+use domain::personal_token::TokenName;
 use domain::role::PlatformRole;
 use domain::user::PersonName;
 use prost::Message;
@@ -21,11 +23,13 @@ use crate::clock::Now;
 use crate::fleet::{self, EnrolTerms};
 use crate::passwords::PasswordHash;
 use crate::people;
+use crate::personal_tokens::{self, NewToken};
 use crate::publish::publisher::load_trust;
 use crate::random;
 use crate::secret_box::Purpose;
 
 const TOKEN_LIFETIME: Duration = Duration::hours(24);
+const API_TOKEN_LIFETIME: Duration = Duration::days(365);
 
 /// Why a command did nothing.
 #[derive(Debug, thiserror::Error)]
@@ -69,31 +73,53 @@ fn invalid(cause: &ActionError) -> String {
     }
 }
 
-/// Makes an operator, or gives one a new password, and a token for nodes if any are wanted.
-/// Returns the lines to print.
-pub async fn bootstrap(app: &App, email: &str, nodes: u32) -> Result<Vec<String>, CommandError> {
+/// What to make besides the sign-in.
+pub struct Wanted {
+    /// An enrolment token for so many.
+    pub nodes: u32,
+    /// A personal token for the JSON API.
+    pub api_token: bool,
+}
+
+/// Makes an operator, or gives one a new password, and the tokens that are wanted. Returns the
+/// lines to print.
+pub async fn bootstrap(
+    app: &App,
+    email: &str,
+    wanted: Wanted,
+) -> Result<Vec<String>, CommandError> {
     let (now, system) = (Now::read(), Authority::system());
     let email = Email::parse(email)?;
     let password = random_password();
     let hash = hash(app, &password, &email).await?;
     let mut tx = app.db.platform_tx().await?;
-    ensure_operator(&system, &mut tx, &email, hash, now).await?;
+    let operator = ensure_operator(&system, &mut tx, &email, hash, now).await?;
     let mut lines = vec![
         format!("Sign in at   {}/login", app.public_url),
         format!("Email        {}", email.as_str()),
         format!("Password     {password}"),
     ];
-    if nodes > 0 {
+    if wanted.api_token {
+        let token = NewToken {
+            name: TokenName::parse(&format!("bootstrap {}", now.unix_seconds()))?,
+            scopes: Vec::new(),
+            expires_at: now.0 + API_TOKEN_LIFETIME,
+        };
+        let (_, token) =
+            personal_tokens::create(&system, &mut tx, operator, token, now).await?;
+        lines.push(format!("API token    {}", token.reveal()));
+    }
+    if wanted.nodes > 0 {
         let terms = EnrolTerms {
             name: EnrolTokenName::parse("bootstrap")?,
             labels: Labels::default(),
-            uses_max: nodes,
+            uses_max: wanted.nodes,
             lifetime: TOKEN_LIFETIME,
         };
         let (_, token) =
             fleet::create_enroll_token(&system, &mut tx, &app.secrets, terms, now).await?;
         lines.push(format!("ENROLL_TOKEN {}", token.reveal()));
-        lines.push(format!("             for {nodes} nodes, within 24 hours"));
+        lines.push(format!("             for {} nodes, within 24 hours", wanted.nodes));
     }
     tx.commit().await?;
     Ok(lines)
@@ -105,12 +131,13 @@ async fn ensure_operator(
     email: &Email,
     hash: PasswordHash,
     now: Now,
-) -> Result<(), CommandError> {
+) -> Result<UserId, CommandError> {
     match store::users::find_by_email(tx, email).await? {
         Some(user) => {
             store::users::set_password(tx, user.id, hash.as_str()).await?;
             let role = Some(PlatformRole::Operator);
             store::users::set_platform_role(tx, user.id, role).await?;
+            Ok(user.id)
         }
         None => {
             let new = people::NewPerson {
@@ -119,10 +146,9 @@ async fn ensure_operator(
                 password_hash: hash,
                 role: Some(PlatformRole::Operator),
             };
-            people::create_user(system, tx, new, now).await?;
+            Ok(people::create_user(system, tx, new, now).await?.id)
         }
     }
-    Ok(())
 }
 
 pub async fn hash(app: &App, password: &str, email: &Email) -> Result<PasswordHash, CommandError> {

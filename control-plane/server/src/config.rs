@@ -73,6 +73,9 @@ pub enum Command {
         /// Also print an enrolment token for so many nodes
         #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
         nodes: u32,
+        /// Also print a personal token for the JSON API, good for a year
+        #[arg(long)]
+        api_token: bool,
     },
     /// After a restore from backup: raise the epoch, so that nodes take what this database holds
     Recover,

@@ -6,6 +6,7 @@
 //! Entry: [`ControlPlane::start`]. Read `app.rs` and `publish/mod.rs` first.
 
 mod action;
+mod admin;
 mod api_keys;
 mod apis;
 mod app;
@@ -27,6 +28,7 @@ mod landing;
 mod mail;
 mod members;
 mod nodes;
+mod outbox;
 mod page;
 mod passwords;
 mod people;
@@ -45,6 +47,8 @@ mod snapshots;
 mod subscriptions;
 pub mod telemetry;
 mod tenants;
+#[cfg(test)]
+mod testing;
 mod throttle;
 mod upkeep;
 mod upstreams;
@@ -104,7 +108,14 @@ pub fn run_command_line(words: impl IntoIterator<Item = String>) -> anyhow::Resu
 async fn run_command(config: Config, command: Command) -> anyhow::Result<()> {
     let (app, _) = open(&config).await?;
     let lines = match command {
-        Command::Bootstrap { email, nodes } => commands::bootstrap(&app, &email, nodes).await?,
+        Command::Bootstrap {
+            email,
+            nodes,
+            api_token,
+        } => {
+            let wanted = commands::Wanted { nodes, api_token };
+            commands::bootstrap(&app, &email, wanted).await?
+        }
         Command::Recover => commands::recover(&app).await?,
     };
     let mut out = std::io::stdout().lock();

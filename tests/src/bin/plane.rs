@@ -7,7 +7,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().collect();
     // The second word is the program; each sees a command line of its own.
-    let program = if arguments.len() > 1 { arguments.remove(1) } else { String::new() };
+    let program = if arguments.len() > 1 {
+        arguments.remove(1)
+    } else {
+        String::new()
+    };
     let outcome = match program.as_str() {
         "tollgate" => tollgate::run_command_line(arguments),
         "control-plane" => server::run_command_line(arguments),

@@ -9,6 +9,8 @@ pub mod maps;
 pub mod publisher;
 mod reading;
 pub mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -263,10 +263,15 @@ impl Publisher {
             state: state.reference(),
             created_at: now.0,
         };
-        for old in base.iter().flat_map(|base| [&base.config, &base.state]) {
-            draft.replaced.push(old.address()?);
+        let old = base.map(|base| [base.config, base.state]);
+        for (index, root) in [config, state].into_iter().enumerate() {
+            match old.as_ref().map(|old| &old[index]) {
+                Some(old) if old.address()? == root.address => continue,
+                Some(old) => draft.replaced.push(old.address()?),
+                None => {}
+            }
+            draft.written.push(root);
         }
-        draft.written.extend([config, state]);
         store_chunks(tx, draft).await?;
         store::manifests::insert(tx, &stored).await?;
         Ok(stored.version)

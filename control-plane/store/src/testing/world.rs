@@ -212,6 +212,32 @@ impl World {
     }
 
     /// An enrolled node with its first process registered as incarnation 1.
+    /// Many keys of a tenant, whose values nobody knows.
+    pub async fn many_keys(&self, tenant: TenantId, count: i32) {
+        let mut tx = self.db.platform_tx().await.expect("begins");
+        // Not a checked query: only tests make keys like this.
+        sqlx::query(
+            "with keys as (
+                insert into api_keys (id, tenant_id, name, prefix)
+                select gen_random_uuid(), $1, 'key ' || number, 'tg_live_many'
+                from generate_series(1, $2) as number
+                returning id
+            )
+            insert into api_key_values (hash, tenant_id, key_id, pepper_id)
+            select sha256(uuid_send(id)), $1, id, $3 from keys",
+        )
+        .bind(tenant.0)
+        .bind(count)
+        .bind(self.pepper.0)
+        .execute(&mut *tx)
+        .await
+        .expect("keys");
+        crate::dirty::mark(&mut tx, &[crate::dirty::Mark::All])
+            .await
+            .expect("a mark");
+        tx.commit().await.expect("commits");
+    }
+
     pub async fn node(&self) -> NodeId {
         let (node, token): (NodeId, EnrolTokenId) = (id(), id());
         let mut key = [1; 32];
