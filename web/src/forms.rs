@@ -1,6 +1,7 @@
 //! Forms: the raw fields as a browser sends them, parsed to plain values or to one message per
 //! field. A page keeps the raw form, so that what was typed stands there again beside its errors.
 
+pub mod account;
 pub mod api_keys;
 pub mod apis;
 pub mod audit;

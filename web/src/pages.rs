@@ -1,6 +1,7 @@
 //! One struct per page; its fields are ready to print. `sample()` and the other samples show a
 //! page in each of its states.
 
+pub mod account;
 pub mod admin;
 pub mod api_keys;
 pub mod apis;

@@ -6,7 +6,6 @@
 //! Entry: [`ControlPlane::start`]. Read `app.rs` and `publish/mod.rs` first.
 
 mod action;
-mod admin;
 mod api_keys;
 mod apis;
 mod app;
@@ -28,7 +27,6 @@ mod landing;
 mod mail;
 mod members;
 mod nodes;
-mod outbox;
 mod page;
 mod passwords;
 mod people;

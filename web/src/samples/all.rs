@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::pages::{
-    admin, api_keys, apis, audit, confirm, landing, nodes, outbox, overview, password,
+    account, admin, api_keys, apis, audit, confirm, landing, nodes, outbox, overview, password,
     plan_requests, plans, problem, routes, settings, sign_in, sign_up, tenants, upstreams, usage,
 };
 
@@ -39,6 +39,17 @@ fn public() -> Result<Rendered, askama::Error> {
             "forgot-reset-errors",
             password::ResetPassword::sample_errors().render()?,
         ),
+        ("account", account::Account::sample().render()?),
+        (
+            "account-errors",
+            account::Account::sample_errors().render()?,
+        ),
+        ("token-new", account::NewToken::sample().render()?),
+        (
+            "token-new-errors",
+            account::NewToken::sample_errors().render()?,
+        ),
+        ("token-created", account::TokenCreated::sample().render()?),
         ("problem", problem::Problem::sample().render()?),
         (
             "problem-unavailable",

@@ -1,12 +1,16 @@
 //! People: their accounts, how they sign up and in, and what they do when a password is lost.
 
+mod account;
 mod codes;
 mod json;
 mod pages;
 mod reset;
 mod sign_in;
 mod sign_up;
+#[cfg(test)]
+mod tests;
 
+use axum::Router;
 use domain::email::Email;
 use domain::id::UserId;
 use domain::permission::Action;
@@ -18,13 +22,17 @@ use store::users::NewUser;
 use uuid::Uuid;
 
 use crate::action::{self, ActionError, Change, Subject};
+use crate::app::App;
 use crate::authority::Authority;
 use crate::clock::Now;
 use crate::passwords::PasswordHash;
 
 pub use json::api;
-pub use pages::pages;
-pub use reset::change as change_password;
+
+/// `/signup`, `/login`, `/forgot`, `/account`.
+pub fn pages() -> Router<App> {
+    pages::pages().merge(account::pages())
+}
 
 /// Somebody whose address needs no confirmation.
 #[derive(Debug)]

@@ -69,8 +69,8 @@ pub async fn reset(
 
 /// Sets another password of one's own. Every session ends, the caller's too.
 pub async fn change(
-    app: &App,
     authority: &Authority,
+    app: &App,
     tx: &mut PlatformTx,
     (owner, hash): (UserId, &PasswordHash),
     now: Now,

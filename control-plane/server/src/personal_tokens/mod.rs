@@ -1,5 +1,7 @@
 //! Tokens with which a person's programs call the JSON API.
 
+mod pages;
+
 use domain::FieldError;
 use domain::id::{ApiKeyId, UserId};
 use domain::permission::Action;
@@ -15,13 +17,11 @@ use crate::authority::Authority;
 use crate::clock::Now;
 use crate::random;
 
+pub use pages::{pages, row};
+
 /// No token lives longer than this: who forgets one is not reachable through it for good.
 pub const LIFETIME_MAX: Duration = Duration::days(366);
 pub const TOKENS_MAX: u32 = 100;
-
-pub fn pages() -> axum::Router<crate::app::App> {
-    axum::Router::new()
-}
 
 /// What a person says of a token.
 #[derive(Debug)]

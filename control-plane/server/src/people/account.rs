@@ -1,0 +1,112 @@
+//! `/account`: one's own password and tokens.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use axum_extra::extract::Form;
+use domain::email::Email;
+use domain::password::NewPassword;
+use web::forms::FormErrors;
+use web::forms::account::ChangePasswordForm;
+use web::layout::Tone;
+use web::pages::account::Account;
+
+use super::pages::{too_many, wait_message};
+use super::reset;
+use crate::app::App;
+use crate::client_address::ClientAddress;
+use crate::clock::Now;
+use crate::page::{Answer, Failure, SignedIn, go_to, invalid, page};
+use crate::personal_tokens;
+use crate::throttle::Network;
+
+pub fn pages() -> Router<App> {
+    Router::new().route("/account", get(show).post(change_password))
+}
+
+async fn show(State(app): State<App>, signed_in: SignedIn, now: Now) -> Answer {
+    page(&build(&app, &signed_in, FormErrors::default(), now).await?)
+}
+
+async fn build(
+    app: &App,
+    signed_in: &SignedIn,
+    errors: FormErrors,
+    now: Now,
+) -> Result<Account, Failure> {
+    let person = &signed_in.person;
+    let mut tx = app.db.platform_tx().await?;
+    let tokens = personal_tokens::list(&signed_in.authority(), &mut tx, person.user).await?;
+    tx.commit().await?;
+    Ok(Account {
+        shell: signed_in.shell(),
+        email: person.email.clone(),
+        errors,
+        tokens: tokens
+            .iter()
+            .map(|token| personal_tokens::row(token, now))
+            .collect(),
+        has_console: person.role.is_some() || !person.tenants.is_empty(),
+    })
+}
+
+async fn change_password(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    ClientAddress(address): ClientAddress,
+    now: Now,
+    Form(form): Form<ChangePasswordForm>,
+) -> Answer {
+    let network = Network::from(address);
+    if let Err(wait) = app.throttles.attempts.take(network, now) {
+        let answer = build(&app, &signed_in, wait_message(wait), now).await?;
+        return too_many(&answer, wait);
+    }
+    let errors = match change(&app, &signed_in, &form, now).await? {
+        None => {
+            app.throttles.attempts.give_back(network);
+            app.mailer.wake();
+            // Every session ended with the old password; this one goes on under a new id.
+            signed_in.sign_in_anew().await?;
+            signed_in
+                .flash(Tone::Good, "Your password is changed.")
+                .await?;
+            return go_to("/account");
+        }
+        Some(errors) => errors,
+    };
+    invalid(&build(&app, &signed_in, errors, now).await?)
+}
+
+/// What is wrong; nothing, and it is done.
+async fn change(
+    app: &App,
+    signed_in: &SignedIn,
+    form: &ChangePasswordForm,
+    now: Now,
+) -> Result<Option<FormErrors>, Failure> {
+    let owner = signed_in.person.user;
+    let parsed = Email::parse(&signed_in.person.email)
+        .and_then(|email| NewPassword::parse(&form.password, &email));
+    let password = match parsed {
+        Ok(password) => password,
+        Err(error) => return Ok(Some(FormErrors::of("password", error.message))),
+    };
+    let mut tx = app.db.platform_tx().await?;
+    let user = store::users::get(&mut tx, owner).await?;
+    tx.commit().await?;
+    let stored = user.password_hash.as_deref();
+    if !app
+        .passwords
+        .is_right(&form.current_password, stored)
+        .await?
+    {
+        let text = "This is not your present password.";
+        return Ok(Some(FormErrors::of("current_password", text)));
+    }
+    let hash = app.passwords.hash(&password).await?;
+    let mut tx = app.db.platform_tx().await?;
+    reset::change(&signed_in.authority(), app, &mut tx, (owner, &hash), now).await?;
+    tx.commit().await?;
+    Ok(None)
+}

@@ -1,0 +1,166 @@
+//! A person's own account: password, and tokens of their programs.
+
+use askama::Template;
+use domain::password::CHARS_MIN;
+use time::Duration;
+
+use crate::format::Moment;
+use crate::forms::account::{LIFETIMES, TokenForm};
+use crate::forms::{Choice, FormErrors};
+use crate::layout::Shell;
+use crate::samples;
+
+/// `GET`, `POST /account`: the form changes the password. Revoking a token asks at
+/// `/account/tokens/{token}/revoke`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "account/show.html")]
+pub struct Account {
+    pub shell: Shell,
+    pub email: String,
+    pub errors: FormErrors,
+    pub tokens: Vec<TokenRow>,
+    /// Whether the person belongs to a tenant or runs the platform.
+    pub has_console: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct TokenRow {
+    pub id: String,
+    pub name: String,
+    /// `Everything you may do` or `Read only`.
+    pub access: String,
+    pub created_at: Moment,
+    pub last_used_at: Option<Moment>,
+    pub expires_at: Moment,
+}
+
+/// `GET`, `POST /account/tokens/new`; the POST answers with [`TokenCreated`].
+#[derive(Debug, Clone, Template)]
+#[template(path = "account/new_token.html")]
+pub struct NewToken {
+    pub shell: Shell,
+    pub form: TokenForm,
+    pub errors: FormErrors,
+}
+
+impl NewToken {
+    fn accesses(&self) -> Vec<Choice> {
+        let selected = match self.form.access.as_str() {
+            "" => "read",
+            chosen => chosen,
+        };
+        let mut choices = Choice::one_of(
+            &[("read", "Read only"), ("all", "Everything you may do")],
+            selected,
+        );
+        for (choice, hint) in choices.iter_mut().zip([
+            "Lists and shows; changes nothing.",
+            "Never more than you: what you may not, the token may not.",
+        ]) {
+            hint.clone_into(&mut choice.hint);
+        }
+        choices
+    }
+
+    fn lifetimes(&self) -> Vec<Choice> {
+        let selected = match self.form.lifetime.as_str() {
+            "" => "90d",
+            chosen => chosen,
+        };
+        let pairs = LIFETIMES.map(|(value, label, _)| (value, label));
+        Choice::one_of(&pairs, selected)
+    }
+}
+
+/// The answer that carries a token's value, once: to be sent with `cache-control: no-store`.
+#[derive(Clone, Template)]
+#[template(path = "account/token_created.html")]
+pub struct TokenCreated {
+    pub shell: Shell,
+    pub name: String,
+    pub value: String,
+    pub expires_at: Moment,
+    /// A call of the API with it.
+    pub curl: String,
+}
+
+impl Account {
+    #[must_use]
+    pub fn sample() -> Self {
+        let token = |name: &str, access: &str, last_used_at| TokenRow {
+            id: "key_01kb3mh5".to_owned(),
+            name: name.to_owned(),
+            access: access.to_owned(),
+            created_at: samples::ago(Duration::days(20)),
+            last_used_at,
+            expires_at: samples::ahead(Duration::days(70)),
+        };
+        let mut shell = samples::public_shell();
+        shell.person = Some(samples::PERSON.to_owned());
+        Self {
+            shell,
+            email: samples::PERSON.to_owned(),
+            errors: FormErrors::default(),
+            tokens: vec![
+                token(
+                    "deploy",
+                    "Everything you may do",
+                    Some(samples::ago(Duration::minutes(3))),
+                ),
+                token(samples::HOSTILE, "Read only", None),
+            ],
+            has_console: true,
+        }
+    }
+
+    #[must_use]
+    pub fn sample_errors() -> Self {
+        Self {
+            errors: FormErrors::of("current_password", "This is not your password."),
+            tokens: Vec::new(),
+            has_console: false,
+            ..Self::sample()
+        }
+    }
+}
+
+impl NewToken {
+    #[must_use]
+    pub fn sample() -> Self {
+        Self {
+            shell: Account::sample().shell,
+            form: TokenForm {
+                form_nonce: "sample-nonce".to_owned(),
+                ..TokenForm::default()
+            },
+            errors: FormErrors::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn sample_errors() -> Self {
+        let form = TokenForm {
+            access: samples::HOSTILE.to_owned(),
+            ..TokenForm::default()
+        };
+        Self {
+            errors: form.parse().err().unwrap_or_default(),
+            form,
+            ..Self::sample()
+        }
+    }
+}
+
+impl TokenCreated {
+    #[must_use]
+    pub fn sample() -> Self {
+        Self {
+            shell: Account::sample().shell,
+            name: samples::HOSTILE.to_owned(),
+            value: "tgp_9fKq2mX7bR4vT1wZ8sL5cN3dH6jP0yGaQeUi".to_owned(),
+            expires_at: samples::ahead(Duration::days(90)),
+            curl: "curl -H 'Authorization: Bearer tgp_…' https://console.example.com/api/v1/plans"
+                .to_owned(),
+        }
+    }
+}
