@@ -13,6 +13,8 @@ use snapshot::document::{
 use snapshot::id::{ApiId, ApiKeyId, PlanId, RouteId, SubscriptionId, TenantId, UpstreamId};
 use snapshot::trie::{Change, Entry};
 
+use crate::route::PathTemplate;
+
 /// One stored value of an API key. Rotated keys have two for a while.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyRow {
@@ -283,10 +285,10 @@ pub fn refusal(row: &ApiRow) -> Option<&'static str> {
     }
     let mut taken: HashMap<String, Vec<&[String]>> = HashMap::new();
     for route in &row.routes {
-        let Some(shape) = template_shape(&route.path) else {
+        let Ok(template) = PathTemplate::parse(&route.path) else {
             return Some("path_template_invalid");
         };
-        let same_shape = taken.entry(shape).or_default();
+        let same_shape = taken.entry(template.shape().to_owned()).or_default();
         if same_shape
             .iter()
             .any(|methods| share_a_method(methods, &route.methods))
@@ -300,42 +302,6 @@ pub fn refusal(row: &ApiRow) -> Option<&'static str> {
 
 fn share_a_method(a: &[String], b: &[String]) -> bool {
     a.is_empty() || b.is_empty() || a.iter().any(|method| b.contains(method))
-}
-
-/// A path template with its parameters' names taken out: two routes of one shape and a common
-/// method could never be told apart. `None`: not a template.
-fn template_shape(path: &str) -> Option<String> {
-    let rest = path.strip_prefix('/')?;
-    let segments: Vec<&str> = rest.split('/').collect();
-    let mut shape = String::new();
-    for (place, segment) in segments.iter().enumerate() {
-        shape.push('/');
-        match segment
-            .strip_prefix('{')
-            .and_then(|name| name.strip_suffix('}'))
-        {
-            None if segment.contains(['{', '}']) => return None,
-            None => shape.push_str(segment),
-            Some(name) => {
-                let (name, is_greedy) = name
-                    .strip_suffix('+')
-                    .map_or((name, false), |name| (name, true));
-                let is_last = place + 1 == segments.len();
-                if !is_parameter_name(name) || (is_greedy && !is_last) {
-                    return None;
-                }
-                shape.push_str(if is_greedy { "{+}" } else { "{}" });
-            }
-        }
-    }
-    Some(shape)
-}
-
-fn is_parameter_name(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 /// What becomes of the entries that were asked for: those found get their value, the rest go.
