@@ -6,6 +6,7 @@
 //! Entry: [`ControlPlane::start`]. Read `app.rs` and `publish/mod.rs` first.
 
 mod action;
+mod admin;
 mod api_keys;
 mod apis;
 mod app;
@@ -27,6 +28,7 @@ mod landing;
 mod mail;
 mod members;
 mod nodes;
+mod outbox;
 mod page;
 mod passwords;
 mod people;

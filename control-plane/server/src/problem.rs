@@ -7,23 +7,36 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// A problem as its caller sees it: public text and stable code. The cause goes to the log.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone)]
 pub struct Problem {
+    status: u16,
+    pub detail: String,
+    pub code: &'static str,
+    pub request_id: Option<String>,
+    /// What the problem is about, where the caller may not know its id.
+    pub id: Option<String>,
+    pub errors: Vec<FieldProblem>,
+}
+
+/// A problem in JSON.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemView<'a> {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
     status: u16,
-    pub detail: String,
+    detail: &'a str,
     /// Stable, for programs.
-    pub code: &'static str,
+    code: &'static str,
     message: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
+    request_id: Option<&'a str>,
     /// What the problem is about, where the caller may not know its id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<FieldProblem>,
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldProblem],
 }
 
 /// What is wrong with one field: an RFC 6901 pointer into the input.
@@ -36,14 +49,10 @@ pub struct FieldProblem {
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        let title = status.canonical_reason().unwrap_or("Error");
         Self {
-            kind: format!("urn:tollgate:problem:{code}"),
-            title,
             status: status.as_u16(),
             detail: detail.into(),
             code,
-            message: title,
             request_id: None,
             id: None,
             errors: Vec::new(),
@@ -52,6 +61,21 @@ impl Problem {
 
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn view(&self) -> ProblemView<'_> {
+        let title = self.status().canonical_reason().unwrap_or("Error");
+        ProblemView {
+            kind: format!("urn:tollgate:problem:{}", self.code),
+            title,
+            status: self.status,
+            detail: &self.detail,
+            code: self.code,
+            message: title,
+            request_id: self.request_id.as_deref(),
+            id: self.id.as_deref(),
+            errors: &self.errors,
+        }
     }
 
     pub fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
@@ -100,7 +124,7 @@ impl std::fmt::Display for Chain<'_> {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
-        let mut response = (status, Json(&self)).into_response();
+        let mut response = (status, Json(self.view())).into_response();
         // For what stands around: it adds the request's id, or shows a page instead.
         response.extensions_mut().insert(self);
         let headers = response.headers_mut();

@@ -150,12 +150,12 @@ pub async fn all_tenants_list(
 /// What a list of tenants is narrowed to.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
-    /// The start of a name, or an id.
+    /// Part of a name, or an id.
     pub text: Option<String>,
     pub status: Option<TenantStatus>,
 }
 
-/// As [`all_tenants_list`], also by status.
+/// The newest first, before `before`: those that the search fits. Walks the primary key.
 pub async fn all_tenants_search(
     tx: &mut PlatformTx,
     search: &Search,
@@ -164,7 +164,7 @@ pub async fn all_tenants_search(
 ) -> Result<Vec<Tenant>> {
     let text = search.text.as_deref();
     let id = text.and_then(|text| text.parse::<TenantId>().ok());
-    let start = text.map(|text| format!("{}%", escape_like(&text.to_lowercase())));
+    let start = text.map(|text| format!("%{}%", escape_like(&text.to_lowercase())));
     sqlx::query_as!(
         Raw,
         "select id, name, status, edition, created_at from tenants

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::checks::Checks;
 use crate::clock::Now;
 use crate::json::{
-    self, At, Caller, Creation, IfMatch, Listed, Made, PageQuery, Patch, PerSecond, Search, Stop,
+    self, At, Caller, Creation, Edit, IfMatch, Listed, Made, PageQuery, PerSecond, Search, Stop,
 };
 
 pub fn api() -> OpenApiRouter<App> {
@@ -252,12 +252,15 @@ async fn show(
     responses((status = 200, body = ApiKeyView)))]
 async fn update(
     State(app): State<App>,
-    caller: Caller,
     At((tenant, id)): At<(TenantId, ApiKeyId)>,
-    seen: IfMatch,
     now: Now,
-    patch: Patch,
+    edit: Edit,
 ) -> Result<Response, Stop> {
+    let Edit {
+        caller,
+        seen,
+        patch,
+    } = edit;
     let authority = &caller.authority;
     let mut tx = Tx::open(&app, authority).await?;
     let present = super::show(authority, &mut tx, tenant, id).await?;

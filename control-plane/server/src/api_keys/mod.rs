@@ -24,7 +24,7 @@ use crate::secret_box::{Purpose, SecretBox};
 
 pub use example::example;
 pub use json::api;
-pub use pages::pages;
+pub use pages::{pages, row};
 
 /// The longest that a rotated value may live on.
 pub const GRACE_MAX: Duration = Duration::days(30);

@@ -91,7 +91,7 @@ async fn show_list(
     })
 }
 
-fn row(key: &ApiKey, now: Now) -> ApiKeyRow {
+pub fn row(key: &ApiKey, now: Now) -> ApiKeyRow {
     ApiKeyRow {
         id: key.id.to_string(),
         name: key.name.clone(),

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::checks::Checks;
 use crate::clock::Now;
 use crate::json::{
-    self, At, Caller, Creation, IfMatch, Listed, Made, PageQuery, Patch, Search, Stop,
+    self, At, Caller, Creation, Edit, IfMatch, Listed, Made, PageQuery, Search, Stop,
 };
 
 const AUDIENCE_CHARS_MAX: usize = 200;
@@ -194,12 +194,15 @@ async fn show(State(app): State<App>, caller: Caller, At(id): At<ApiId>) -> Resu
     request_body = ApiInput, responses((status = 200, body = ApiView)))]
 async fn update(
     State(app): State<App>,
-    caller: Caller,
     At(id): At<ApiId>,
-    seen: IfMatch,
     now: Now,
-    patch: Patch,
+    edit: Edit,
 ) -> Result<Response, Stop> {
+    let Edit {
+        caller,
+        seen,
+        patch,
+    } = edit;
     let mut tx = app.db.platform_tx().await?;
     let present = super::get(&caller.authority, &mut tx, id).await?;
     seen.check(present.edition)?;

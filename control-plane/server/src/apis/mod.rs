@@ -2,6 +2,8 @@
 
 pub mod cors;
 pub mod json;
+pub mod pages;
+mod refusals;
 
 use domain::api::{Api, ApiTerms};
 use domain::id::ApiId;
@@ -15,6 +17,7 @@ use crate::clock::Now;
 use json::ApiView;
 
 pub use json::api;
+pub use pages::pages;
 
 pub async fn create(
     authority: &Authority,

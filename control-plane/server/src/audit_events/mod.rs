@@ -2,6 +2,7 @@
 
 pub mod ids;
 mod json;
+mod pages;
 
 use domain::audit::Event;
 use domain::id::{EventId, TenantId};
@@ -13,6 +14,7 @@ use crate::action::ActionError;
 use crate::authority::Authority;
 
 pub use json::api;
+pub use pages::pages;
 
 /// Of everybody, the newest first, before `before`.
 pub async fn list_all(

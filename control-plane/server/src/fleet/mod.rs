@@ -1,6 +1,7 @@
 //! The fleet: tokens with which nodes are enrolled, nodes, and their end.
 
 pub mod json;
+mod pages;
 pub mod rotation;
 
 use domain::FieldError;
@@ -24,6 +25,7 @@ use crate::secret_box::SecretBox;
 use json::{EnrolTokenView, NodeView};
 
 pub use json::api;
+pub use pages::{ALL, Standing, pages, standing};
 
 pub const TOKEN_LIFETIME_MAX: Duration = Duration::days(30);
 

@@ -13,7 +13,7 @@ use crate::problem::Problem;
 pub enum Stop {
     Problem(Box<Problem>),
     /// The creation took place before; this is what it answered.
-    Replay(Response),
+    Replay(Box<Response>),
 }
 
 impl From<Problem> for Stop {
@@ -38,7 +38,7 @@ impl IntoResponse for Stop {
     fn into_response(self) -> Response {
         match self {
             Stop::Problem(problem) => problem.into_response(),
-            Stop::Replay(response) => response,
+            Stop::Replay(response) => *response,
         }
     }
 }

@@ -99,7 +99,7 @@ impl<T> Creation<T> {
                 Claim::OtherRequest => return Err(reused().into()),
                 Claim::Done { status, body } => {
                     let request = self.caller.authority.request_id.clone();
-                    return Err(Stop::Replay(replay(status, &body, request)?));
+                    return Err(Stop::Replay(Box::new(replay(status, &body, request)?)));
                 }
             }
         }

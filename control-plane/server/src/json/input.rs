@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::caller::Caller;
 use crate::app::App;
 use crate::problem::{FieldProblem, Problem};
 
@@ -91,21 +92,33 @@ impl Patch {
     }
 }
 
-impl FromRequest<App> for Patch {
+/// A PATCH: who edits, what they have seen, what is to change.
+#[derive(Debug)]
+pub struct Edit {
+    pub caller: Caller,
+    pub seen: IfMatch,
+    pub patch: Patch,
+}
+
+impl FromRequest<App> for Edit {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        expect_json(
-            &parts.headers,
-            &["application/merge-patch+json", "application/json"],
-        )?;
-        let bytes = read(body).await?;
-        let patch: Value = parse(&bytes)?;
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        // Before the body: what strangers send is not read.
+        let caller = Caller::from_request_parts(&mut parts, app).await?;
+        let seen = IfMatch::from_request_parts(&mut parts, app).await?;
+        let accepted = ["application/merge-patch+json", "application/json"];
+        expect_json(&parts.headers, &accepted)?;
+        let patch: Value = parse(&read(body).await?)?;
         if !patch.is_object() {
             return Err(invalid("a patch is an object of the fields to change"));
         }
-        Ok(Self(patch))
+        Ok(Self {
+            caller,
+            seen,
+            patch: Patch(patch),
+        })
     }
 }
 

@@ -28,9 +28,9 @@ use crate::telemetry::RequestId;
 
 pub use answer::{Stop, no_content, show};
 pub use caller::Caller;
-pub use creation::{Creation, Made, Nothing, Work};
-pub use input::{At, IfMatch, Input, Patch, Search};
-pub use list::{Listed, PageQuery, Paging, cursor, read_cursor};
+pub use creation::{Creation, Made, Nothing};
+pub use input::{At, Edit, IfMatch, Input, Search};
+pub use list::{Listed, PageQuery, Paging};
 pub use numbers::PerSecond;
 
 /// Where the API lives.

@@ -16,7 +16,7 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::problem::Problem;
+use crate::problem::ProblemView;
 
 const SCHEME: &str = "personal_token";
 
@@ -41,9 +41,9 @@ fn frame() -> OpenApi {
     components.add_security_scheme(SCHEME, SecurityScheme::Http(token));
     components
         .schemas
-        .insert(Problem::name().into_owned(), Problem::schema());
+        .insert(ProblemView::name().into_owned(), ProblemView::schema());
     let mut nested = Vec::new();
-    Problem::schemas(&mut nested);
+    ProblemView::schemas(&mut nested);
     components.schemas.extend(nested);
     OpenApiBuilder::new()
         .info(info)
@@ -158,7 +158,7 @@ fn add_refusals(operation: &mut Operation, action: Action) {
     }
     for (status, about) in refusals {
         let content = ContentBuilder::new()
-            .schema(Some(Ref::from_schema_name(Problem::name())))
+            .schema(Some(Ref::from_schema_name(ProblemView::name())))
             .build();
         let response = ResponseBuilder::new()
             .description(about)

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use crate::action::Tx;
 use crate::app::App;
 use crate::clock::Now;
-use crate::json::{self, At, Caller, IfMatch, Listed, PageQuery, Patch, Search, Stop};
+use crate::json::{self, At, Caller, Edit, Listed, PageQuery, Search, Stop};
 
 pub fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -111,12 +111,15 @@ async fn show(
     responses((status = 200, body = MemberView)))]
 async fn update(
     State(app): State<App>,
-    caller: Caller,
     At((tenant, id)): At<(TenantId, MemberId)>,
-    seen: IfMatch,
     now: Now,
-    patch: Patch,
+    edit: Edit,
 ) -> Result<Response, Stop> {
+    let Edit {
+        caller,
+        seen,
+        patch,
+    } = edit;
     let authority = &caller.authority;
     let mut tx = Tx::open(&app, authority).await?;
     let present = super::get(authority, &mut tx, tenant, id).await?;

@@ -15,7 +15,7 @@ use crate::authority::Authority;
 use crate::clock::Now;
 
 pub use json::api;
-pub use pages::pages;
+pub use pages::{pages, role_text};
 
 /// Oldest first, after `after`.
 pub async fn list(

@@ -96,7 +96,7 @@ async fn build(
     })
 }
 
-fn role_text(role: Role) -> &'static str {
+pub fn role_text(role: Role) -> &'static str {
     match role {
         Role::Owner => "Owner",
         Role::Admin => "Admin",

@@ -138,6 +138,7 @@ pub fn router(app: &App) -> Router<App> {
         .merge(crate::usage::pages())
         .merge(crate::members::pages())
         .merge(crate::personal_tokens::pages())
+        .merge(crate::admin::pages())
         .fallback(|| async { Problem::not_found("page") })
         .method_not_allowed_fallback(|| async {
             let detail = "this page cannot be used that way";

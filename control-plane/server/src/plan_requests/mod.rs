@@ -1,6 +1,7 @@
 //! Plans that tenants asked for and operators give, or do not.
 
 mod json;
+mod pages;
 
 use domain::email::Email;
 use domain::id::{SubscriptionId, TenantId};
@@ -16,6 +17,7 @@ use crate::mail::{self, Letter};
 use crate::subscriptions;
 
 pub use json::api;
+pub use pages::pages;
 
 /// A request that waits, with what its reader needs to know.
 #[derive(Debug)]

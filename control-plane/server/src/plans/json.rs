@@ -13,7 +13,7 @@ use crate::action::ActionError;
 use crate::app::App;
 use crate::clock::Now;
 use crate::json::{
-    self, At, Caller, Creation, IfMatch, Listed, Made, PageQuery, Patch, Search, Stop,
+    self, At, Caller, Creation, Edit, IfMatch, Listed, Made, PageQuery, Search, Stop,
 };
 
 pub fn api() -> OpenApiRouter<App> {
@@ -83,12 +83,15 @@ async fn show(
     request_body = PlanInput, responses((status = 200, body = PlanView)))]
 async fn update(
     State(app): State<App>,
-    caller: Caller,
     At(id): At<PlanId>,
-    seen: IfMatch,
     now: Now,
-    mut patch: Patch,
+    edit: Edit,
 ) -> Result<Response, Stop> {
+    let Edit {
+        caller,
+        seen,
+        mut patch,
+    } = edit;
     let apply_to: ApplyTo = patch.take("apply_to")?.unwrap_or(ApplyTo::All);
     let mut tx = app.db.platform_tx().await?;
     let present = super::get(&caller.authority, &mut tx, id).await?;

@@ -2,6 +2,7 @@
 
 pub mod input;
 mod json;
+mod pages;
 
 use domain::id::PlanId;
 use domain::permission::Action;
@@ -16,6 +17,7 @@ use crate::clock::Now;
 use input::PlanView;
 
 pub use json::api;
+pub use pages::pages;
 
 /// What an operator says of a plan.
 #[derive(Debug, Clone)]

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::checks::Checks;
 use crate::clock::Now;
 use crate::json::{
-    self, At, Caller, Creation, IfMatch, Listed, Made, PageQuery, Patch, PerSecond, Search, Stop,
+    self, At, Caller, Creation, Edit, IfMatch, Listed, Made, PageQuery, PerSecond, Search, Stop,
 };
 
 /// Ten minutes: what is slower is not answered over a request that waits.
@@ -256,12 +256,15 @@ async fn show(
     responses((status = 200, body = RouteView)))]
 async fn update(
     State(app): State<App>,
-    caller: Caller,
     At((api, id)): At<(ApiId, RouteId)>,
-    seen: IfMatch,
     now: Now,
-    patch: Patch,
+    edit: Edit,
 ) -> Result<Response, Stop> {
+    let Edit {
+        caller,
+        seen,
+        patch,
+    } = edit;
     let mut tx = app.db.platform_tx().await?;
     let present = super::get(&caller.authority, &mut tx, (api, id)).await?;
     seen.check(present.edition)?;

@@ -1,6 +1,7 @@
 //! Routes of an API.
 
 pub mod json;
+pub mod pages;
 
 use domain::FieldError;
 use domain::id::{ApiId, RouteId};
@@ -15,6 +16,7 @@ use crate::clock::Now;
 use json::RouteView;
 
 pub use json::api;
+pub use pages::pages;
 
 /// Of one API; lists are never cut off.
 pub const ROUTES_MAX: u32 = 1_000;

@@ -20,7 +20,7 @@ use crate::action::{ActionError, Tx};
 use crate::app::App;
 use crate::clock::Now;
 use crate::json::{
-    self, At, Caller, Creation, IfMatch, Listed, Made, Nothing, PageQuery, Patch, Search, Stop,
+    self, At, Caller, Creation, Edit, IfMatch, Listed, Made, Nothing, PageQuery, Search, Stop,
 };
 use crate::subscriptions::view::SubscriptionView;
 use crate::subscriptions::{self, Conflicting, Order};
@@ -46,7 +46,7 @@ pub fn api() -> OpenApiRouter<App> {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct TenantsQuery {
-    /// The start of a name, or an id.
+    /// Part of a name, or an id.
     search: Option<String>,
     #[param(value_type = Option<String>, pattern = "^(active|suspended)$")]
     status: Option<TenantStatus>,
@@ -161,12 +161,15 @@ async fn show(
     responses((status = 200, body = TenantView)))]
 async fn update(
     State(app): State<App>,
-    caller: Caller,
     At(id): At<TenantId>,
-    seen: IfMatch,
     now: Now,
-    patch: Patch,
+    edit: Edit,
 ) -> Result<Response, Stop> {
+    let Edit {
+        caller,
+        seen,
+        patch,
+    } = edit;
     let mut tx = Tx::open(&app, &caller.authority).await?;
     let mut tenant = super::get(&caller.authority, &mut tx, id).await?;
     seen.check(tenant.edition)?;

@@ -2,7 +2,9 @@
 
 pub mod export;
 mod json;
+mod pages;
 pub mod plan_change;
+mod steps;
 
 use domain::id::TenantId;
 use domain::permission::Action;
@@ -18,6 +20,7 @@ use crate::authority::Authority;
 use crate::clock::Now;
 
 pub use json::api;
+pub use pages::{pages, plan_names};
 
 pub async fn create(
     authority: &Authority,

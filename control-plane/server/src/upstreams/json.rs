@@ -17,7 +17,7 @@ use crate::action::ActionError;
 use crate::app::App;
 use crate::clock::Now;
 use crate::json::{
-    self, At, Caller, Creation, IfMatch, Listed, Made, PageQuery, Patch, Search, Stop,
+    self, At, Caller, Creation, Edit, IfMatch, Listed, Made, PageQuery, Search, Stop,
 };
 
 pub fn api() -> OpenApiRouter<App> {
@@ -162,12 +162,15 @@ async fn show(
     responses((status = 200, body = UpstreamView)))]
 async fn update(
     State(app): State<App>,
-    caller: Caller,
     At(id): At<UpstreamId>,
-    seen: IfMatch,
     now: Now,
-    patch: Patch,
+    edit: Edit,
 ) -> Result<Response, Stop> {
+    let Edit {
+        caller,
+        seen,
+        patch,
+    } = edit;
     let mut tx = app.db.platform_tx().await?;
     let present = super::get(&caller.authority, &mut tx, id).await?;
     seen.check(present.edition)?;

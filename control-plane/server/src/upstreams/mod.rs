@@ -1,6 +1,7 @@
 //! Where requests go.
 
 pub mod json;
+mod pages;
 
 use domain::FieldError;
 use domain::id::UpstreamId;
@@ -15,6 +16,7 @@ use crate::clock::Now;
 use json::UpstreamView;
 
 pub use json::api;
+pub use pages::pages;
 
 /// What an operator says of an upstream.
 #[derive(Debug, Clone)]

@@ -1,0 +1,307 @@
+//! `/admin/apis/{api}/routes/…`.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use axum_extra::extract::Form;
+use domain::FieldError;
+use domain::id::{ApiId, RouteId};
+use domain::plan::Rate;
+use domain::route::{Route, RouteTerms};
+use domain::upstream::Upstream;
+use web::format::{decimal, rate, thousands};
+use web::forms::FormErrors;
+use web::forms::routes::{RouteFields, RouteForm};
+use web::layout::{OperatorTab, Tone};
+use web::pages::confirm::Confirm;
+use web::pages::routes::{RouteEditor, RouteRow};
+
+use super::json::{RouteInput, TimeoutsInput};
+use super::{create, delete, get as find, update};
+use crate::action::ActionError;
+use crate::apis;
+use crate::app::App;
+use crate::clock::Now;
+use crate::json::{At, PerSecond};
+use crate::page::{Answer, Failure, Operator, form_errors, go_to, invalid, page};
+
+const UPSTREAMS_MAX: u32 = 1_000;
+
+pub fn pages() -> Router<App> {
+    Router::new()
+        .route(
+            "/admin/apis/{api}/routes/new",
+            get(show_new).post(create_here),
+        )
+        .route(
+            "/admin/apis/{api}/routes/{route}",
+            get(show_one).post(update_here),
+        )
+        .route(
+            "/admin/apis/{api}/routes/{route}/delete",
+            get(show_delete).post(delete_here),
+        )
+}
+
+/// Routes as the page of their API lists them: literal segments before parameters, as nodes try
+/// them.
+pub fn rows(routes: &[Route], upstreams: &[Upstream]) -> Vec<RouteRow> {
+    let mut ordered: Vec<&Route> = routes.iter().collect();
+    ordered.sort_by_key(|route| rank(&route.path));
+    ordered
+        .into_iter()
+        .map(|route| RouteRow {
+            id: route.id.to_string(),
+            methods: match route.methods.is_empty() {
+                true => vec!["ANY".to_owned()],
+                false => route.methods.clone(),
+            },
+            path: route.path.clone(),
+            api_key_required: route.api_key_required,
+            scopes: route.scopes.clone(),
+            limit: route.rate.map_or_else(|| "–".to_owned(), limit),
+            upstream: route.upstream_id.map(|id| {
+                let found = upstreams.iter().find(|one| one.id == id);
+                found.map_or_else(|| id.to_string(), |one| one.name.clone())
+            }),
+        })
+        .collect()
+}
+
+/// Per segment: literal, parameter, greedy.
+fn rank(path: &str) -> (Vec<u8>, String) {
+    let kinds = path.split('/').map(|segment| match segment {
+        greedy if greedy.ends_with("+}") => 2,
+        parameter if parameter.starts_with('{') => 1,
+        _ => 0,
+    });
+    (kinds.collect(), path.to_owned())
+}
+
+fn limit(limit: Rate) -> String {
+    let burst = thousands(limit.burst);
+    format!("{}, burst {burst}", rate(limit.per_second_milli))
+}
+
+async fn editor(
+    (app, operator): (&App, &Operator),
+    (api, route): (ApiId, Option<RouteId>),
+    form: RouteForm,
+    errors: FormErrors,
+) -> Result<RouteEditor, Failure> {
+    let mut tx = app.db.platform_tx().await?;
+    let api = apis::get(&operator.authority, &mut tx, api).await?;
+    let upstreams = store::upstreams::list(&mut tx, None, UPSTREAMS_MAX).await?;
+    Ok(RouteEditor {
+        shell: operator.shell(OperatorTab::Apis),
+        api_id: api.id.to_string(),
+        api_name: api.name,
+        base_path: api.base_path,
+        route_id: route.map(|id| id.to_string()),
+        upstreams: apis::pages::upstream_choices(&upstreams, &form.upstream_id),
+        form,
+        errors,
+    })
+}
+
+fn filled(route: &Route) -> RouteForm {
+    let on = |is_on: bool| is_on.then(|| "on".to_owned());
+    let text = |number: Option<u32>| number.map(|ms| ms.to_string()).unwrap_or_default();
+    RouteForm {
+        methods: route.methods.clone(),
+        path: route.path.clone(),
+        api_key_required: on(route.api_key_required),
+        forward_credentials: on(route.forward_credentials),
+        scopes: route.scopes.join(" "),
+        rate_limit: route
+            .rate
+            .map(|rate| decimal(rate.per_second_milli, 3))
+            .unwrap_or_default(),
+        burst_limit: route
+            .rate
+            .map(|rate| thousands(rate.burst))
+            .unwrap_or_default(),
+        connect_timeout_ms: text(route.timeouts.connect_ms),
+        first_byte_timeout_ms: text(route.timeouts.first_byte_ms),
+        idle_timeout_ms: text(route.timeouts.idle_ms),
+        upstream_id: route
+            .upstream_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
+    }
+}
+
+/// What the form says; what stands in no field of it stays as it is.
+fn terms(fields: RouteFields, present: Option<&Route>) -> Result<RouteTerms, ActionError> {
+    let present = present.map(RouteInput::of);
+    let upstream_id = fields.upstream_id.as_deref().map(str::parse).transpose();
+    let upstream_id = upstream_id.map_err(|_| {
+        let message = "Choose one of the upstreams.";
+        ActionError::from(FieldError::new("upstream_id", "invalid", message))
+    })?;
+    let ms = |time: Option<u64>| time.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX));
+    let input = RouteInput {
+        path: fields.path,
+        methods: fields.methods,
+        api_key_required: fields.api_key_required,
+        scopes: fields.scopes,
+        upstream_id,
+        rate_limit: fields
+            .rate_limit_thousandths
+            .map(|thousandths| PerSecond { thousandths }),
+        burst_limit: fields.burst_limit,
+        forward_credentials: fields.forward_credentials,
+        timeouts: TimeoutsInput {
+            connect_ms: ms(fields.connect_timeout_ms),
+            first_byte_ms: ms(fields.first_byte_timeout_ms),
+            idle_ms: ms(fields.idle_timeout_ms),
+        },
+        cors: present.as_ref().and_then(|route| route.cors.clone()),
+        body_bytes_max: present.as_ref().and_then(|route| route.body_bytes_max),
+        lease_wait_ms: present.as_ref().and_then(|route| route.lease_wait_ms),
+    };
+    input.parse().map_err(|errors| {
+        let of_form = errors.into_iter().map(|error| {
+            let name = error.field.strip_prefix("timeouts.").map(|field| {
+                let stem = field.strip_suffix("_ms").unwrap_or(field);
+                format!("{stem}_timeout_ms")
+            });
+            match name {
+                Some(name) => error.at(name),
+                None => error,
+            }
+        });
+        ActionError::Invalid(of_form.collect())
+    })
+}
+
+async fn show_new(State(app): State<App>, operator: Operator, At(api): At<ApiId>) -> Answer {
+    let form = RouteForm {
+        api_key_required: Some("on".to_owned()),
+        ..RouteForm::default()
+    };
+    let errors = FormErrors::default();
+    page(&editor((&app, &operator), (api, None), form, errors).await?)
+}
+
+async fn create_here(
+    State(app): State<App>,
+    operator: Operator,
+    At(api): At<ApiId>,
+    now: Now,
+    Form(form): Form<RouteForm>,
+) -> Answer {
+    let errors = match form.parse() {
+        Err(errors) => errors,
+        Ok(fields) => match create_from(&app, &operator, (api, fields), now).await {
+            Ok(route) => {
+                let text = format!("Route {} was added.", route.path);
+                operator.flash(Tone::Good, &text).await?;
+                return go_to(&format!("/admin/apis/{api}"));
+            }
+            Err(cause) => form_errors(cause)?,
+        },
+    };
+    invalid(&editor((&app, &operator), (api, None), form, errors).await?)
+}
+
+async fn create_from(
+    app: &App,
+    operator: &Operator,
+    (api, fields): (ApiId, RouteFields),
+    now: Now,
+) -> Result<Route, ActionError> {
+    let mut tx = app.db.platform_tx().await?;
+    let terms = terms(fields, None)?;
+    let route = create(&operator.authority, &mut tx, api, terms, now).await?;
+    tx.commit().await?;
+    Ok(route)
+}
+
+async fn show_one(
+    State(app): State<App>,
+    operator: Operator,
+    At((api, id)): At<(ApiId, RouteId)>,
+) -> Answer {
+    let mut tx = app.db.platform_tx().await?;
+    let route = find(&operator.authority, &mut tx, (api, id)).await?;
+    tx.commit().await?;
+    let (form, errors) = (filled(&route), FormErrors::default());
+    page(&editor((&app, &operator), (api, Some(id)), form, errors).await?)
+}
+
+async fn update_here(
+    State(app): State<App>,
+    operator: Operator,
+    At((api, id)): At<(ApiId, RouteId)>,
+    now: Now,
+    Form(form): Form<RouteForm>,
+) -> Answer {
+    let errors = match form.parse() {
+        Err(errors) => errors,
+        Ok(fields) => match update_from(&app, &operator, (api, id, fields), now).await {
+            Ok(route) => {
+                let text = format!("Route {} was saved.", route.path);
+                operator.flash(Tone::Good, &text).await?;
+                return go_to(&format!("/admin/apis/{api}"));
+            }
+            Err(cause) => form_errors(cause)?,
+        },
+    };
+    invalid(&editor((&app, &operator), (api, Some(id)), form, errors).await?)
+}
+
+async fn update_from(
+    app: &App,
+    operator: &Operator,
+    (api, id, fields): (ApiId, RouteId, RouteFields),
+    now: Now,
+) -> Result<Route, ActionError> {
+    let mut tx = app.db.platform_tx().await?;
+    let present = find(&operator.authority, &mut tx, (api, id)).await?;
+    let terms = terms(fields, Some(&present))?;
+    let route = update(&operator.authority, &mut tx, (api, id, None), terms, now).await?;
+    tx.commit().await?;
+    Ok(route)
+}
+
+async fn show_delete(
+    State(app): State<App>,
+    operator: Operator,
+    At((api, id)): At<(ApiId, RouteId)>,
+) -> Answer {
+    let mut tx = app.db.platform_tx().await?;
+    let route = find(&operator.authority, &mut tx, (api, id)).await?;
+    let place = format!("/admin/apis/{api}/routes/{id}");
+    page(&Confirm {
+        shell: operator.shell(OperatorTab::Apis),
+        title: format!("Delete route {}?", route.path),
+        intro: "The route is not served any more.".to_owned(),
+        consequences: vec![
+            "Requests that no other route matches get 404 within about a second.".to_owned(),
+        ],
+        action: format!("{place}/delete"),
+        button: "Delete route".to_owned(),
+        is_danger: true,
+        cancel_href: place,
+        before: None,
+        typed: None,
+        errors: FormErrors::default(),
+        fields: Vec::new(),
+    })
+}
+
+async fn delete_here(
+    State(app): State<App>,
+    operator: Operator,
+    At((api, id)): At<(ApiId, RouteId)>,
+    now: Now,
+) -> Answer {
+    let mut tx = app.db.platform_tx().await?;
+    let route = find(&operator.authority, &mut tx, (api, id)).await?;
+    delete(&operator.authority, &mut tx, (api, id, None), now).await?;
+    tx.commit().await?;
+    let text = format!("Route {} was deleted.", route.path);
+    operator.flash(Tone::Good, &text).await?;
+    go_to(&format!("/admin/apis/{api}"))
+}
