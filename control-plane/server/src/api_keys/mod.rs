@@ -3,6 +3,8 @@
 mod example;
 mod json;
 mod pages;
+#[cfg(test)]
+mod tests;
 
 use domain::FieldError;
 use domain::api_key::{ApiKey, KeyTerms, Pepper, PlainKey};

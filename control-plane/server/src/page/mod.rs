@@ -11,6 +11,8 @@ mod nonce;
 mod people;
 mod problems;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use axum::Router;
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -174,7 +176,7 @@ async fn asset(axum::extract::Path(file): axum::extract::Path<String>) -> Respon
 }
 
 #[cfg(test)]
-mod tests {
+mod own_paths {
     use super::*;
 
     #[test]

@@ -3,6 +3,8 @@
 mod cards;
 mod json;
 mod pages;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
 use domain::FieldError;
