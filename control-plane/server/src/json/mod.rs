@@ -12,6 +12,8 @@ mod input;
 mod list;
 mod numbers;
 mod openapi;
+#[cfg(test)]
+mod tests;
 
 use axum::extract::Request;
 use axum::middleware::Next;
