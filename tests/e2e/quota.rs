@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::planes::Planes;
+use e2e::planes::{Planes, admitted_total};
 use e2e::wait::until;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -46,14 +46,14 @@ async fn two_nodes_together_admit_exactly_the_quota() {
     assert_eq!(problem["message"], "Limit Exceeded");
 
     // What the tenant is shown agrees, as soon as the nodes have reported.
-    let path = format!("/tenants/{}/usage?by=day&group=status", customer.tenant_id);
+    let path = format!("/tenants/{}/usage?by=hour&group=key", customer.tenant_id);
     until(
         "the usage is reported",
         Duration::from_secs(20),
         async || {
             let (status, usage) = planes.api(Method::GET, &path, None).await;
             assert_eq!(status, StatusCode::OK, "{usage}");
-            usage.to_string().contains("40").then_some(())
+            (admitted_total(&usage) == 40).then_some(())
         },
     )
     .await;

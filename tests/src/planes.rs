@@ -319,3 +319,18 @@ fn empty_database() -> String {
         lease.database_from_template("e2e_empty", |_| Ok::<(), std::convert::Infallible>(()));
     lease.url(&made.expect("a database").expect("nothing to prepare"))
 }
+
+/// What the answer of a usage call says was admitted, over all its rows.
+pub fn admitted_total(usage: &Value) -> u64 {
+    let items = usage["items"]
+        .as_array()
+        .unwrap_or_else(|| panic!("a usage answer: {usage}"));
+    items
+        .iter()
+        .map(|item| {
+            item["counts"]["admitted"]
+                .as_u64()
+                .unwrap_or_else(|| panic!("{item}"))
+        })
+        .sum()
+}
