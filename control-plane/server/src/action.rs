@@ -136,9 +136,7 @@ impl From<ActionError> for Problem {
                 problem.errors = errors.into_iter().map(field_problem).collect();
                 problem
             }
-            ActionError::Conflict(conflict) => {
-                Problem::new(StatusCode::CONFLICT, conflict.code(), conflict.to_string())
-            }
+            ActionError::Conflict(conflict) => conflicting(conflict),
             ActionError::EditedMeanwhile => Problem::new(
                 StatusCode::PRECONDITION_FAILED,
                 "edited_meanwhile",
@@ -156,6 +154,20 @@ impl From<ActionError> for Problem {
             cause @ ActionError::Secret(_) => Problem::internal(&cause),
         }
     }
+}
+
+fn conflicting(conflict: Conflict) -> Problem {
+    let status = match conflict {
+        // The input names what is not there: its own fault.
+        Conflict::UnknownApi | Conflict::UnknownPlan | Conflict::UnknownUpstream => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        _ => StatusCode::CONFLICT,
+    };
+    let mut problem = Problem::new(status, conflict.code(), conflict.to_string());
+    let field = conflict.as_field_error().map(field_problem);
+    problem.errors = field.into_iter().collect();
+    problem
 }
 
 /// Refuses a change in a tenant that this authority may not make; a suspended tenant's members

@@ -1,5 +1,8 @@
 //! `/admin`: what operators see first, and the pages of all that is theirs.
 
+#[cfg(test)]
+mod tests;
+
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;

@@ -1,0 +1,263 @@
+//! Through the pages.
+
+use domain::role::{PlatformRole, Role};
+use serde_json::json;
+
+use super::{OPERATOR, api, id, operator};
+use crate::testing::Stack;
+
+#[tokio::test]
+async fn operators_publish_an_api_without_leaving_the_pages() {
+    let stack = Stack::new().await;
+    let program = operator(&stack).await;
+    let mut browser = stack.browser_of(OPERATOR).await;
+    let overview = browser.get("/admin").await;
+    assert!(
+        overview.body.contains("Add an upstream"),
+        "{}",
+        overview.body
+    );
+    let fields = [
+        ("name", "orders-service"),
+        ("target_url", "http://10.0.0.7:8080"),
+        ("target_weight", "3"),
+        ("target_url", "http://10.0.0.8:8080"),
+        ("target_weight", "1"),
+    ];
+    let made = browser.submit("/admin/upstreams/new", &fields).await;
+    assert_eq!(made.status, 303, "{}", made.body);
+    let list = browser.get("/admin/upstreams").await;
+    assert!(list.body.contains("75 %") && list.body.contains("was created"));
+    let upstreams = program.get("/upstreams").await;
+    let upstream = id(&upstreams.body["items"][0]);
+    let fields = [
+        ("name", "Orders"),
+        ("base_path", "/orders"),
+        ("api_key_header", "x-api-key"),
+        ("upstream_id", upstream.as_str()),
+    ];
+    let made = browser.submit("/admin/apis/new", &fields).await;
+    assert_eq!(made.status, 303, "{}", made.body);
+    let api = made.location().to_owned();
+    let fields = [
+        ("methods", "GET"),
+        ("methods", "POST"),
+        ("path", "/v1/{id}"),
+        ("api_key_required", "on"),
+    ];
+    let made = browser.submit(&format!("{api}/routes/new"), &fields).await;
+    assert_eq!(made.status, 303, "{}", made.body);
+    let shown = browser.get(&api).await;
+    assert!(shown.body.contains("/v1/{id}") && shown.body.contains("POST"));
+    let api_id = api.rsplit('/').next().unwrap_or_default();
+    let fields = [
+        ("name", "Free"),
+        ("rate_limit", "0.5"),
+        ("burst_limit", "10"),
+        ("quota_limit", "10,000"),
+        ("quota_period", "month"),
+        ("api_ids", api_id),
+        ("is_self_service", "on"),
+    ];
+    let made = browser.submit("/admin/plans/new", &fields).await;
+    assert_eq!(made.status, 303, "{}", made.body);
+    let plans = program.get("/plans").await;
+    let plan = &plans.body["items"][0];
+    assert_eq!(plan["rate_limit"], 0.5, "{plan}");
+    assert_eq!(plan["api_ids"], json!([api_id]));
+    assert_eq!(plan["quota"]["limit"], 10_000);
+}
+
+#[tokio::test]
+async fn a_form_that_is_wrong_comes_back_as_it_was_typed() {
+    let stack = Stack::new().await;
+    let program = operator(&stack).await;
+    program.post("/plans", json!({"name": "Free"})).await;
+    let mut browser = stack.browser_of(OPERATOR).await;
+    let fields = [("name", "Typed <name>"), ("rate_limit", "fast")];
+    let wrong = browser.submit("/admin/plans/new", &fields).await;
+    assert_eq!(wrong.status, 422);
+    assert!(
+        wrong.body.contains("Typed &#60;name&#62;"),
+        "{}",
+        wrong.body
+    );
+    assert!(wrong.body.contains("value=\"fast\""));
+    let taken = browser
+        .submit("/admin/plans/new", &[("name", "Free")])
+        .await;
+    assert_eq!(taken.status, 422);
+    assert!(taken.body.contains("Another plan has this name."));
+    let wrong = browser
+        .submit("/admin/upstreams/new", &[("name", "x")])
+        .await;
+    assert_eq!(wrong.status, 422);
+}
+
+#[tokio::test]
+async fn an_edit_on_a_page_keeps_what_stands_in_no_field_of_it() {
+    let stack = Stack::new().await;
+    let program = operator(&stack).await;
+    let api = api(&program, "Orders", "/orders").await;
+    program
+        .patch(&format!("/apis/{api}"), json!({"max_stale_ms": 60_000}))
+        .await;
+    let route = json!({"path": "/x", "body_bytes_max": 9, "lease_wait_ms": 7});
+    let route = id(&program
+        .post(&format!("/apis/{api}/routes"), route)
+        .await
+        .body);
+    let shown = program.get(&format!("/apis/{api}")).await;
+    let upstream = shown.body["upstream_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let mut browser = stack.browser_of(OPERATOR).await;
+    let fields = [
+        ("name", "Orders 2"),
+        ("base_path", "/orders"),
+        ("api_key_header", "x-api-key"),
+        ("upstream_id", upstream.as_str()),
+    ];
+    let saved = browser.submit(&format!("/admin/apis/{api}"), &fields).await;
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    let page = format!("/admin/apis/{api}/routes/{route}");
+    let saved = browser.submit(&page, &[("path", "/y")]).await;
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    let shown = program.get(&format!("/apis/{api}")).await;
+    assert_eq!(shown.body["max_stale_ms"], 60_000);
+    let shown = program.get(&format!("/apis/{api}/routes/{route}")).await;
+    assert_eq!(shown.body["path"], "/y");
+    assert_eq!(
+        (&shown.body["body_bytes_max"], &shown.body["lease_wait_ms"]),
+        (&json!(9), &json!(7))
+    );
+}
+
+#[tokio::test]
+async fn a_tenant_is_deleted_only_by_who_typed_its_name() {
+    let stack = Stack::new().await;
+    let program = operator(&stack).await;
+    let tenant = stack.tenant("Northwind").await;
+    let mut browser = stack.browser_of(OPERATOR).await;
+    let page = format!("/admin/tenants/{tenant}/delete");
+    let refused = browser
+        .submit(&page, &[("confirmation", "northwind")])
+        .await;
+    assert_eq!(refused.status, 422);
+    assert_eq!(program.get(&format!("/tenants/{tenant}")).await.status, 200);
+    let done = browser
+        .submit(&page, &[("confirmation", "Northwind")])
+        .await;
+    assert_eq!(done.status, 303, "{}", done.body);
+    assert_eq!(program.get(&format!("/tenants/{tenant}")).await.status, 404);
+}
+
+#[tokio::test]
+async fn an_enrolment_token_is_shown_in_one_answer_only() {
+    let stack = Stack::new().await;
+    operator(&stack).await;
+    let mut browser = stack.browser_of(OPERATOR).await;
+    let form = browser.get("/admin/nodes/enroll").await;
+    let fields = [("name", "edge"), ("uses", "1"), ("lifetime", "1h")];
+    let made = browser.fill(&form, "/admin/nodes/enroll", &fields).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    assert!(made.body.contains("tge_"));
+    assert_eq!(made.header("cache-control"), "no-store");
+    let again = browser.fill(&form, "/admin/nodes/enroll", &fields).await;
+    assert_eq!(again.status, 409);
+    assert!(!again.body.contains("tge_"));
+    let list = browser.get("/admin/nodes").await;
+    assert!(list.body.contains("edge") && !list.body.contains("tge_"));
+}
+
+/// Pages of operators without ids of things in them.
+const PAGES: &[&str] = &[
+    "/admin",
+    "/admin/tenants",
+    "/admin/requests",
+    "/admin/plans",
+    "/admin/plans/new",
+    "/admin/apis",
+    "/admin/apis/new",
+    "/admin/upstreams",
+    "/admin/upstreams/new",
+    "/admin/nodes",
+    "/admin/nodes/enroll",
+    "/admin/audit",
+    "/admin/outbox",
+];
+
+#[tokio::test]
+async fn operator_pages_are_for_those_who_run_the_platform() {
+    let stack = Stack::new().await;
+    operator(&stack).await;
+    let tenant = stack.tenant("Northwind").await;
+    stack.member(tenant, "o@example.com", Role::Owner).await;
+    let (mut operator, mut owner, mut stranger) = (
+        stack.browser_of(OPERATOR).await,
+        stack.browser_of("o@example.com").await,
+        stack.browser(),
+    );
+    let of_tenant =
+        ["", "/suspend", "/delete", "/export"].map(|step| format!("/admin/tenants/{tenant}{step}"));
+    let pages = PAGES.iter().map(|page| (*page).to_owned()).chain(of_tenant);
+    for page in pages {
+        let seen = operator.get(&page).await;
+        assert_eq!(seen.status, 200, "{page} {}", seen.body);
+        let seen = owner.get(&page).await;
+        assert_eq!(seen.status, 403, "{page}");
+        let seen = stranger.get(&page).await;
+        assert_eq!(seen.status, 303, "{page}");
+        assert!(seen.location().starts_with("/login"), "{page}");
+    }
+    for page in [
+        "/admin/plans/pln_x",
+        "/admin/tenants/ten_x",
+        "/admin/nothing",
+    ] {
+        assert_eq!(operator.get(page).await.status, 404, "{page}");
+    }
+    let steps = ["resume", "suspend", "subscriptions"]
+        .map(|step| format!("/admin/tenants/{tenant}/{step}"));
+    for step in steps {
+        let token = owner.token().await;
+        let seen = owner.post(&step, &[("csrf_token", &token)]).await;
+        assert_eq!(seen.status, 403, "{step}");
+    }
+}
+
+#[tokio::test]
+async fn an_auditor_sees_all_and_changes_nothing() {
+    let stack = Stack::new().await;
+    stack
+        .person("audit@example.com", Some(PlatformRole::Auditor))
+        .await;
+    let tenant = stack.tenant("Northwind").await;
+    let mut auditor = stack.browser_of("audit@example.com").await;
+    for page in PAGES {
+        assert_eq!(auditor.get(page).await.status, 200, "{page}");
+    }
+    let step = format!("/admin/tenants/{tenant}/suspend");
+    let refused = auditor.submit(&step, &[]).await;
+    assert_eq!(refused.status, 403);
+    let refused = auditor
+        .submit("/admin/plans/new", &[("name", "Free")])
+        .await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+}
+
+#[tokio::test]
+async fn what_a_tenant_is_called_is_never_markup() {
+    let stack = Stack::new().await;
+    operator(&stack).await;
+    let tenant = stack.tenant("<script>alert(1)</script>").await;
+    let mut browser = stack.browser_of(OPERATOR).await;
+    for page in [
+        "/admin/tenants".to_owned(),
+        format!("/admin/tenants/{tenant}"),
+    ] {
+        let seen = browser.get(&page).await;
+        assert!(!seen.body.contains("<script>alert"), "{page}");
+    }
+}
