@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use crate::app::App;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientAddress(pub IpAddr);
+pub(crate) struct ClientAddress(pub IpAddr);
 
 impl FromRequestParts<App> for ClientAddress {
     type Rejection = std::convert::Infallible;

@@ -25,7 +25,7 @@ use crate::usage::{self, Question};
 /// Whether anything was ever sent is looked up over this long.
 const EVER: Duration = Duration::days(365);
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route("/console", get(go_home))
         .route("/t/{tenant}", get(show))

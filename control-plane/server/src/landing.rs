@@ -7,7 +7,7 @@ use web::pages::landing::Landing;
 use crate::app::App;
 use crate::page::{Anonymous, Answer, page};
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new().route("/", get(show))
 }
 

@@ -50,7 +50,7 @@ pub enum SmtpUrlError {
 
 /// A mail in plain text.
 #[derive(Debug)]
-pub struct Letter<'a> {
+pub(crate) struct Letter<'a> {
     pub to: &'a Email,
     pub tenant: Option<TenantId>,
     pub subject: &'a str,
@@ -58,7 +58,7 @@ pub struct Letter<'a> {
 }
 
 /// Writes a mail down. Call [`Mailer::wake`] after the transaction.
-pub async fn post(tx: &mut Conn, letter: Letter<'_>) -> store::Result<()> {
+pub(crate) async fn post(tx: &mut Conn, letter: Letter<'_>) -> store::Result<()> {
     let mail = NewMail {
         id: Uuid::now_v7(),
         tenant_id: letter.tenant,

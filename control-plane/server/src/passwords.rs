@@ -168,7 +168,7 @@ mod tests {
         let work = |stored: &str| {
             let phc = Phc::new(stored).expect("PHC form");
             let lengths = (phc.salt.map(|it| it.len()), phc.hash.map(|it| it.len()));
-            (phc.algorithm, phc.version, phc.params.clone(), lengths)
+            (phc.algorithm, phc.version, phc.params, lengths)
         };
         assert_eq!(work(&known), work(&decoy));
         assert!(!verify(b"correct horse", &decoy));

@@ -53,7 +53,7 @@ impl From<IpAddr> for Network {
 }
 
 /// The key of mails to an address, which itself is not kept.
-pub fn mailbox(email: &str) -> [u8; 32] {
+pub(crate) fn mailbox(email: &str) -> [u8; 32] {
     sha256(email.as_bytes())
 }
 

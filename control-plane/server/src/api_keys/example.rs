@@ -13,7 +13,7 @@ const ROUTES_LOOKED_AT: u32 = 100;
 
 /// A call of something that the tenant's plans open, with this key: a plain GET if there is one.
 /// None where nothing is open yet.
-pub async fn example(
+pub(crate) async fn example(
     app: &App,
     tx: &mut Conn,
     tenant: TenantId,

@@ -24,7 +24,7 @@ use crate::json::{
     self, At, Caller, Creation, Edit, IfMatch, Listed, Made, PageQuery, PerSecond, Search, Stop,
 };
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(json::route(Action::ListApiKeys, routes!(list)))
         .routes(json::route(Action::CreateApiKey, routes!(create)))

@@ -24,23 +24,23 @@ use crate::clock::Now;
 use crate::random;
 use crate::secret_box::{Purpose, SecretBox};
 
-pub use example::example;
-pub use json::api;
-pub use pages::{pages, row};
+pub(crate) use example::example;
+pub(crate) use json::api;
+pub(crate) use pages::{pages, row};
 
 /// The longest that a rotated value may live on.
-pub const GRACE_MAX: Duration = Duration::days(30);
+pub(crate) const GRACE_MAX: Duration = Duration::days(30);
 /// More APIs than this are not open to one tenant.
 const APIS_MAX: u32 = 1_000;
 
 /// What new values are hashed under.
-pub struct CurrentPepper {
+pub(crate) struct CurrentPepper {
     id: PepperId,
     pepper: Pepper,
 }
 
 impl CurrentPepper {
-    pub async fn load(app: &App) -> Result<Self, ActionError> {
+    pub(crate) async fn load(app: &App) -> Result<Self, ActionError> {
         let mut tx = app.db.platform_tx().await?;
         let current = Self::read(&mut tx, &app.secrets).await?;
         tx.commit().await?;
@@ -48,7 +48,10 @@ impl CurrentPepper {
     }
 
     /// The newest one.
-    pub async fn read(tx: &mut PlatformTx, secrets: &SecretBox) -> Result<Self, ActionError> {
+    pub(crate) async fn read(
+        tx: &mut PlatformTx,
+        secrets: &SecretBox,
+    ) -> Result<Self, ActionError> {
         let newest = store::deployment::list_peppers(tx)
             .await?
             .into_iter()
@@ -63,7 +66,7 @@ impl CurrentPepper {
 }
 
 /// A key that is to be made.
-pub struct NewKey {
+pub(crate) struct NewKey {
     pub terms: KeyTerms,
     /// A value that another system made; none: a new one.
     pub imported: Option<PlainKey>,
@@ -71,7 +74,7 @@ pub struct NewKey {
 }
 
 /// Another value for a key.
-pub struct Rotation {
+pub(crate) struct Rotation {
     pub imported: Option<PlainKey>,
     pub pepper: CurrentPepper,
     /// How long the value before works on; zero: not at all.
@@ -79,19 +82,19 @@ pub struct Rotation {
 }
 
 /// What a person says of a key, and the edition that they had seen.
-pub struct KeyEdit {
+pub(crate) struct KeyEdit {
     pub terms: KeyTerms,
     pub seen: Option<i32>,
 }
 
 /// A key with its value, for the one answer that shows it.
 #[derive(Debug)]
-pub struct Minted {
+pub(crate) struct Minted {
     pub key: ApiKey,
     pub value: PlainKey,
 }
 
-pub async fn create(
+pub(crate) async fn create(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,
@@ -112,7 +115,7 @@ pub async fn create(
 }
 
 /// Changes name and restrictions, or switches the key off and on.
-pub async fn update(
+pub(crate) async fn update(
     authority: &Authority,
     tx: &mut Conn,
     (tenant, id): (TenantId, ApiKeyId),
@@ -133,7 +136,7 @@ pub async fn update(
 }
 
 /// Gives the key another value; id, name and restrictions stay.
-pub async fn rotate(
+pub(crate) async fn rotate(
     authority: &Authority,
     tx: &mut Conn,
     (tenant, id): (TenantId, ApiKeyId),
@@ -159,7 +162,7 @@ pub async fn rotate(
 }
 
 /// For good: nodes refuse its values from the next snapshot on.
-pub async fn revoke(
+pub(crate) async fn revoke(
     authority: &Authority,
     tx: &mut Conn,
     (tenant, id): (TenantId, ApiKeyId),
@@ -178,7 +181,7 @@ pub async fn revoke(
 }
 
 /// The newest first, before `before`; revoked ones too.
-pub async fn list(
+pub(crate) async fn list(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,
@@ -190,7 +193,7 @@ pub async fn list(
     Ok(store::api_keys::list(tx, tenant, listed, before, limit).await?)
 }
 
-pub async fn show(
+pub(crate) async fn show(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,

@@ -38,7 +38,7 @@ use crate::usage::{self, Question};
 const PAGE_SIZE: u32 = 50;
 const APIS_MAX: u32 = 1_000;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route("/t/{tenant}/keys", get(show_list))
         .route("/t/{tenant}/keys/new", get(show_new).post(create_here))
@@ -91,7 +91,7 @@ async fn show_list(
     })
 }
 
-pub fn row(key: &ApiKey, now: Now) -> ApiKeyRow {
+pub(crate) fn row(key: &ApiKey, now: Now) -> ApiKeyRow {
     ApiKeyRow {
         id: key.id.to_string(),
         name: key.name.clone(),

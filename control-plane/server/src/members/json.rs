@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::clock::Now;
 use crate::json::{self, At, Caller, Edit, Listed, PageQuery, Search, Stop};
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(json::route(Action::ListMembers, routes!(list)))
         .routes(json::route(Action::ListMembers, routes!(show)))

@@ -14,11 +14,11 @@ use crate::action::{self, ActionError, Change, Subject};
 use crate::authority::Authority;
 use crate::clock::Now;
 
-pub use json::api;
-pub use pages::{pages, role_text};
+pub(crate) use json::api;
+pub(crate) use pages::{pages, role_text};
 
 /// Oldest first, after `after`.
-pub async fn list(
+pub(crate) async fn list(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,
@@ -29,7 +29,7 @@ pub async fn list(
     Ok(store::members::list(tx, tenant, after, limit).await?)
 }
 
-pub async fn get(
+pub(crate) async fn get(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,
@@ -40,7 +40,7 @@ pub async fn get(
 }
 
 /// Gives a member another role. `seen`: the edition that the caller knows.
-pub async fn change_role(
+pub(crate) async fn change_role(
     authority: &Authority,
     tx: &mut Conn,
     (tenant, id): (TenantId, MemberId),
@@ -62,7 +62,7 @@ pub async fn change_role(
 }
 
 /// Takes a person out of a tenant; the account stays.
-pub async fn remove(
+pub(crate) async fn remove(
     authority: &Authority,
     tx: &mut Conn,
     (tenant, id): (TenantId, MemberId),

@@ -23,7 +23,7 @@ use crate::tenants;
 /// People that the settings page shows.
 const MEMBERS_SHOWN: u32 = 200;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new().route("/t/{tenant}/settings", get(show).post(rename))
 }
 
@@ -96,7 +96,7 @@ async fn build(
     })
 }
 
-pub fn role_text(role: Role) -> &'static str {
+pub(crate) fn role_text(role: Role) -> &'static str {
     match role {
         Role::Owner => "Owner",
         Role::Admin => "Admin",

@@ -54,10 +54,10 @@ fn message(cookie: &str, signed_in: &str) -> Vec<u8> {
 
 /// The token for the forms of this request's page.
 #[derive(Clone)]
-pub struct FormToken(pub String);
+pub(super) struct FormToken(pub String);
 
 /// Around every page: lets changes through only from our own forms.
-pub async fn protect(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn protect(State(app): State<App>, request: Request, next: Next) -> Response {
     match guarded(&app, request).await {
         Err(failure) => failure.into_response(),
         Ok((request, None)) => next.run(request).await,

@@ -31,7 +31,7 @@ const ALWAYS: [(HeaderName, &str); 7] = [
     ),
 ];
 
-pub async fn add(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn add(State(app): State<App>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {

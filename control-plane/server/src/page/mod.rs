@@ -24,16 +24,16 @@ use crate::action::ActionError;
 use crate::app::App;
 use crate::problem::Problem;
 
-pub use forms::FormKey;
-pub use nonce::{Nonce, once};
-pub use people::{Anonymous, Member, Operator, Person, SignedIn};
+pub(crate) use forms::FormKey;
+pub(crate) use nonce::{Nonce, once};
+pub(crate) use people::{Anonymous, Member, Operator, SignedIn};
 
 /// What a page handler returns.
-pub type Answer = Result<Response, Failure>;
+pub(crate) type Answer = Result<Response, Failure>;
 
 /// Why there is no page: the frame shows the problem as one.
 #[derive(Debug)]
-pub struct Failure(Box<Problem>);
+pub(crate) struct Failure(Box<Problem>);
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
@@ -80,7 +80,7 @@ impl IntoResponse for Failure {
 }
 
 /// A page, ready to print.
-pub fn page(page: &impl web::Template) -> Answer {
+pub(crate) fn page(page: &impl web::Template) -> Answer {
     match page.render() {
         Ok(text) => Ok(Html(text).into_response()),
         Err(cause) => Err(Problem::internal(&cause).into()),
@@ -88,19 +88,19 @@ pub fn page(page: &impl web::Template) -> Answer {
 }
 
 /// The page of a form that has something wrong in it.
-pub fn invalid(with_errors: &impl web::Template) -> Answer {
+pub(crate) fn invalid(with_errors: &impl web::Template) -> Answer {
     let mut response = page(with_errors)?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
 }
 
 /// After a form was accepted: the browser fetches the next page.
-pub fn go_to(path: &str) -> Answer {
+pub(crate) fn go_to(path: &str) -> Answer {
     Ok(Redirect::to(path).into_response())
 }
 
 /// What belongs beside the fields of a form, where that is why the action did not take place.
-pub fn form_errors(cause: ActionError) -> Result<FormErrors, Failure> {
+pub(crate) fn form_errors(cause: ActionError) -> Result<FormErrors, Failure> {
     let mut errors = FormErrors::default();
     match cause {
         ActionError::Invalid(found) => found.into_iter().for_each(|error| errors.add(error)),
@@ -118,7 +118,7 @@ pub fn form_errors(cause: ActionError) -> Result<FormErrors, Failure> {
 }
 
 /// A path of ours to go on to, if it is one: never another site's address (`//host`, `/\host`).
-pub fn own_path(path: &str) -> Option<&str> {
+pub(crate) fn own_path(path: &str) -> Option<&str> {
     let rest = path.strip_prefix('/')?;
     let is_ours = !rest.starts_with(['/', '\\'])
         && path
@@ -128,7 +128,7 @@ pub fn own_path(path: &str) -> Option<&str> {
 }
 
 /// All pages within their frame; what is at no address of ours is answered here, too.
-pub fn router(app: &App) -> Router<App> {
+pub(crate) fn router(app: &App) -> Router<App> {
     let frame = axum::middleware::from_fn_with_state(app.clone(), forms::protect);
     let shown = axum::middleware::from_fn(problems::show);
     let pages = Router::new()

@@ -15,19 +15,19 @@ use crate::problem::Problem;
 use crate::random;
 
 /// One sending of a form, known by the random value that its page carried.
-pub struct Nonce {
+pub(crate) struct Nonce {
     principal: String,
     tenant: Option<TenantId>,
     key: String,
 }
 
 /// A value for a form that is about to be shown.
-pub fn once() -> String {
+pub(crate) fn once() -> String {
     URL_SAFE_NO_PAD.encode(random::bytes::<16>())
 }
 
 impl Nonce {
-    pub fn new(
+    pub(crate) fn new(
         authority: &Authority,
         tenant: Option<TenantId>,
         nonce: &str,
@@ -47,7 +47,7 @@ impl Nonce {
     }
 
     /// Goes on where the form was not sent before. Call it first in the transaction of the action.
-    pub async fn claim(&self, tx: &mut Conn) -> Result<(), Failure> {
+    pub(crate) async fn claim(&self, tx: &mut Conn) -> Result<(), Failure> {
         let fingerprint = sha256(self.key.as_bytes());
         match store::idempotency::claim(tx, self.of(), &fingerprint).await? {
             Claim::New => Ok(()),
@@ -62,7 +62,7 @@ impl Nonce {
     }
 
     /// Keeps what was made. Call it last in the transaction of the action.
-    pub async fn finish(&self, tx: &mut Conn, id: &str) -> Result<(), Failure> {
+    pub(crate) async fn finish(&self, tx: &mut Conn, id: &str) -> Result<(), Failure> {
         Ok(store::idempotency::finish(tx, self.of(), 200, id.as_bytes()).await?)
     }
 

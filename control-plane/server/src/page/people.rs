@@ -38,19 +38,19 @@ struct Visit {
 }
 
 /// Anybody.
-pub struct Anonymous {
+pub(crate) struct Anonymous {
     visit: Visit,
     /// The address of who is signed in.
     pub email: Option<String>,
 }
 
 /// Somebody with an account.
-pub struct SignedIn {
+pub(crate) struct SignedIn {
     visit: Visit,
     pub person: Person,
 }
 
-pub struct Person {
+pub(crate) struct Person {
     pub user: UserId,
     pub email: String,
     pub role: Option<PlatformRole>,
@@ -60,7 +60,7 @@ pub struct Person {
 
 /// Somebody who may look into the tenant of the path: one of its members, or who runs the
 /// platform.
-pub struct Member {
+pub(crate) struct Member {
     visit: Visit,
     pub person: Person,
     pub tenant: Tenant,
@@ -68,7 +68,7 @@ pub struct Member {
 }
 
 /// Somebody who runs the platform.
-pub struct Operator {
+pub(crate) struct Operator {
     visit: Visit,
     pub person: Person,
     pub authority: Authority,
@@ -77,7 +77,7 @@ pub struct Operator {
 }
 
 /// Why somebody does not come in.
-pub enum Stopped {
+pub(crate) enum Stopped {
     Failed(Failure),
     /// To sign-in, and from there back.
     SignIn(String),
@@ -235,7 +235,7 @@ impl Person {
     }
 
     /// Where the console starts.
-    pub fn home(&self) -> String {
+    pub(crate) fn home(&self) -> String {
         match (self.role, self.tenants.first()) {
             (Some(_), _) => "/admin".to_owned(),
             (None, Some((tenant, _))) => format!("/t/{}", tenant.id),
@@ -256,57 +256,57 @@ impl Person {
 }
 
 impl Anonymous {
-    pub fn shell(&self) -> Shell {
+    pub(crate) fn shell(&self) -> Shell {
         self.visit.shell(self.email.clone(), Nav::Public)
     }
 
     /// A page for strangers, also where somebody is signed in.
-    pub fn session(&self) -> &Session {
+    pub(crate) fn session(&self) -> &Session {
         &self.visit.session
     }
 
-    pub fn request_id(&self) -> Option<String> {
+    pub(crate) fn request_id(&self) -> Option<String> {
         self.visit.request_id.clone()
     }
 
-    pub async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
+    pub(crate) async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
         session::leave_flash(&self.visit.session, tone, text).await
     }
 
-    pub async fn sign_in(&self, user: UserId, email: &str) -> Result<(), Failure> {
+    pub(crate) async fn sign_in(&self, user: UserId, email: &str) -> Result<(), Failure> {
         session::sign_in(&self.visit.session, user, email).await
     }
 
-    pub async fn sign_out(&self) -> Result<(), Failure> {
+    pub(crate) async fn sign_out(&self) -> Result<(), Failure> {
         Ok(self.visit.session.flush().await?)
     }
 }
 
 impl SignedIn {
-    pub fn shell(&self) -> Shell {
+    pub(crate) fn shell(&self) -> Shell {
         self.visit
             .shell(Some(self.person.email.clone()), Nav::Public)
     }
 
     /// As themselves.
-    pub fn authority(&self) -> Authority {
+    pub(crate) fn authority(&self) -> Authority {
         let person = &self.person;
         Authority::person(person.user, person.email.clone())
             .of_request(self.visit.request_id.clone())
     }
 
-    pub async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
+    pub(crate) async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
         session::leave_flash(&self.visit.session, tone, text).await
     }
 
     /// Goes on in a session that starts now, such as after all others were ended.
-    pub async fn sign_in_anew(&self) -> Result<(), Failure> {
+    pub(crate) async fn sign_in_anew(&self) -> Result<(), Failure> {
         session::sign_in(&self.visit.session, self.person.user, &self.person.email).await
     }
 }
 
 impl Member {
-    pub fn shell(&self, tab: TenantTab) -> Shell {
+    pub(crate) fn shell(&self, tab: TenantTab) -> Shell {
         let nav = TenantNav {
             id: self.tenant.id.to_string(),
             name: self.tenant.name.clone(),
@@ -320,20 +320,20 @@ impl Member {
     }
 
     /// For what a page offers: nothing that would be refused.
-    pub fn may(&self, action: Action) -> bool {
+    pub(crate) fn may(&self, action: Action) -> bool {
         let is_held_still = self.tenant.status == TenantStatus::Suspended
             && self.authority.own_tenant().is_some()
             && action.effect() == domain::permission::Effect::Write;
         !is_held_still && self.authority.may(action)
     }
 
-    pub async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
+    pub(crate) async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
         session::leave_flash(&self.visit.session, tone, text).await
     }
 }
 
 impl Operator {
-    pub fn shell(&self, tab: OperatorTab) -> Shell {
+    pub(crate) fn shell(&self, tab: OperatorTab) -> Shell {
         let nav = OperatorNav {
             active: tab,
             pending_requests: self.pending_requests,
@@ -344,7 +344,7 @@ impl Operator {
         self.visit.shell(person, Nav::Operator(nav))
     }
 
-    pub async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
+    pub(crate) async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
         session::leave_flash(&self.visit.session, tone, text).await
     }
 }

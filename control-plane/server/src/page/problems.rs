@@ -13,7 +13,7 @@ use crate::problem::Problem;
 use crate::telemetry::RequestId;
 
 /// Around every page: turns a problem into a page of the same status.
-pub async fn show(request: Request, next: Next) -> Response {
+pub(super) async fn show(request: Request, next: Next) -> Response {
     let is_for_people = accepts_html(request.headers());
     let session = request.extensions().get::<Session>().cloned();
     let id = request.extensions().get::<RequestId>().cloned();

@@ -23,7 +23,7 @@ const SIGNED_IN_AT: &str = "signed_in_at";
 const SEEN_AT: &str = "seen_at";
 const FLASH: &str = "flash";
 
-pub fn layer(app: &App) -> SessionManagerLayer<Sessions> {
+pub(super) fn layer(app: &App) -> SessionManagerLayer<Sessions> {
     SessionManagerLayer::new(Sessions::new(app.db.clone()))
         .with_name(cookie_name(&app.public_url, "tollgate"))
         .with_secure(is_https(&app.public_url))
@@ -33,13 +33,13 @@ pub fn layer(app: &App) -> SessionManagerLayer<Sessions> {
         .with_expiry(Expiry::OnInactivity(IDLE_MAX))
 }
 
-pub fn is_https(public_url: &str) -> bool {
+pub(super) fn is_https(public_url: &str) -> bool {
     public_url.starts_with("https://")
 }
 
 /// `__Host-` keeps other hosts of the domain from setting it; it needs https. On loopback, stacks
 /// on other ports share the host, so the port is part of the name.
-pub fn cookie_name(public_url: &str, stem: &str) -> String {
+pub(super) fn cookie_name(public_url: &str, stem: &str) -> String {
     if is_https(public_url) {
         return format!("__Host-{stem}");
     }
@@ -53,13 +53,13 @@ pub fn cookie_name(public_url: &str, stem: &str) -> String {
 }
 
 /// Who is signed in, as far as the session says.
-pub struct Holder {
+pub(super) struct Holder {
     pub user: UserId,
     pub email: String,
 }
 
 /// Signs in: under a new id, so that nobody who knew the one before gets in.
-pub async fn sign_in(session: &Session, user: UserId, email: &str) -> Result<(), Failure> {
+pub(super) async fn sign_in(session: &Session, user: UserId, email: &str) -> Result<(), Failure> {
     session.clear().await;
     session.cycle_id().await?;
     let now = Now::read().unix_seconds();
@@ -70,7 +70,7 @@ pub async fn sign_in(session: &Session, user: UserId, email: &str) -> Result<(),
     Ok(())
 }
 
-pub async fn holder(session: &Session) -> Result<Option<Holder>, Failure> {
+pub(super) async fn holder(session: &Session) -> Result<Option<Holder>, Failure> {
     let user: Option<UserId> = session.get(USER_KEY).await?;
     let email: Option<String> = session.get(EMAIL).await?;
     let (Some(user), Some(email)) = (user, email) else {
@@ -90,7 +90,7 @@ pub async fn holder(session: &Session) -> Result<Option<Holder>, Failure> {
 }
 
 /// Leaves a message for the next page.
-pub async fn leave_flash(session: &Session, tone: Tone, text: &str) -> Result<(), Failure> {
+pub(super) async fn leave_flash(session: &Session, tone: Tone, text: &str) -> Result<(), Failure> {
     let tone = match tone {
         Tone::Neutral => "neutral",
         Tone::Good => "good",
@@ -100,7 +100,7 @@ pub async fn leave_flash(session: &Session, tone: Tone, text: &str) -> Result<()
     Ok(session.insert(FLASH, (tone, text)).await?)
 }
 
-pub async fn take_flash(session: &Session) -> Result<Option<Flash>, Failure> {
+pub(super) async fn take_flash(session: &Session) -> Result<Option<Flash>, Failure> {
     let left: Option<(String, String)> = session.get(FLASH).await?;
     let Some((tone, text)) = left else {
         return Ok(None);

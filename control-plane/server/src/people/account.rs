@@ -20,7 +20,7 @@ use crate::page::{Answer, Failure, SignedIn, go_to, invalid, page};
 use crate::personal_tokens;
 use crate::throttle::Network;
 
-pub fn pages() -> Router<App> {
+pub(super) fn pages() -> Router<App> {
     Router::new().route("/account", get(show).post(change_password))
 }
 

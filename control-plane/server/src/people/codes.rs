@@ -11,16 +11,16 @@ use crate::clock::Now;
 use crate::random;
 
 /// How long a mailed code works.
-pub const LIFETIME: Duration = Duration::minutes(15);
+pub(super) const LIFETIME: Duration = Duration::minutes(15);
 
 /// A code for one address and purpose.
-pub struct PlainCode {
+pub(super) struct PlainCode {
     digits: String,
     pub hash: [u8; 32],
 }
 
 impl PlainCode {
-    pub fn mint(app: &App, code: CodeFor<'_>) -> Self {
+    pub(super) fn mint(app: &App, code: CodeFor<'_>) -> Self {
         let digits = mint_code(random::bytes());
         let mut hash = [0; 32];
         hash.copy_from_slice(hmac::sign(&key(app), &message(code, &digits)).as_ref());
@@ -28,14 +28,14 @@ impl PlainCode {
     }
 
     /// `493 817`: easier to carry over.
-    pub fn reveal(&self) -> String {
+    pub(super) fn reveal(&self) -> String {
         format!("{} {}", &self.digits[..3], &self.digits[3..])
     }
 }
 
 /// What the step needs that the right code confirms; `None`: the code is wrong, was tried too
 /// often, ran out, or there is none. Every call counts as an attempt, also if others come at once.
-pub async fn check(
+pub(super) async fn check(
     app: &App,
     code: CodeFor<'_>,
     digits: &str,

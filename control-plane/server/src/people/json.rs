@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::clock::Now;
 use crate::json::{self, At, Creation, Nothing, Stop};
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(json::route(Action::UnlockUser, routes!(unlock)))
 }
 

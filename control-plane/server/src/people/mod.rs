@@ -27,16 +27,16 @@ use crate::authority::Authority;
 use crate::clock::Now;
 use crate::passwords::PasswordHash;
 
-pub use json::api;
+pub(crate) use json::api;
 
 /// `/signup`, `/login`, `/forgot`, `/account`.
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     pages::pages().merge(account::pages())
 }
 
 /// Somebody whose address needs no confirmation.
 #[derive(Debug)]
-pub struct NewPerson {
+pub(crate) struct NewPerson {
     pub email: Email,
     pub name: PersonName,
     pub password_hash: PasswordHash,
@@ -45,7 +45,7 @@ pub struct NewPerson {
 }
 
 /// Makes an account with a confirmed address.
-pub async fn create_user(
+pub(crate) async fn create_user(
     authority: &Authority,
     tx: &mut PlatformTx,
     new: NewPerson,
@@ -70,7 +70,7 @@ pub async fn create_user(
 }
 
 /// Ends a pause of sign-in.
-pub async fn unlock(
+pub(crate) async fn unlock(
     authority: &Authority,
     tx: &mut PlatformTx,
     id: UserId,

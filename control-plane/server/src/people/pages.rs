@@ -41,7 +41,7 @@ const WRONG_PASSWORD: &str = "Email or password is not right. After several wron
     sign-in pauses for a while; a new password ends the pause.";
 const WRONG_CODE: &str = "This code is wrong or has expired. Check it, or ask for a new one.";
 
-pub fn pages() -> Router<App> {
+pub(super) fn pages() -> Router<App> {
     Router::new()
         .route("/login", get(show_sign_in).post(sign_in_here))
         .route("/logout", post(sign_out))

@@ -17,7 +17,7 @@ use crate::mail::{self, Letter};
 use crate::passwords::PasswordHash;
 
 /// Mails a code to the address, if somebody has it.
-pub async fn ask(app: &App, email: &Email, now: Now) -> Result<(), ActionError> {
+pub(super) async fn ask(app: &App, email: &Email, now: Now) -> Result<(), ActionError> {
     let mut tx = app.db.platform_tx().await?;
     if store::users::find_by_email(&mut tx, email).await?.is_none() {
         return Ok(());
@@ -45,7 +45,7 @@ pub async fn ask(app: &App, email: &Email, now: Now) -> Result<(), ActionError> 
 }
 
 /// Sets the password if the code is right. Every session ends, and so does a pause of sign-in.
-pub async fn reset(
+pub(super) async fn reset(
     app: &App,
     (email, digits): (&Email, &str),
     hash: PasswordHash,
@@ -68,7 +68,7 @@ pub async fn reset(
 }
 
 /// Sets another password of one's own. Every session ends, the caller's too.
-pub async fn change(
+pub(super) async fn change(
     authority: &Authority,
     app: &App,
     tx: &mut PlatformTx,

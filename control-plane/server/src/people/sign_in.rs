@@ -22,7 +22,7 @@ struct Attempt {
 }
 
 /// The person, if the password is theirs and sign-in does not pause.
-pub async fn sign_in(
+pub(super) async fn sign_in(
     app: &App,
     (email, password): (&str, &str),
     now: Now,

@@ -21,7 +21,7 @@ use crate::clock::Now;
 use crate::mail::{self, Letter};
 use crate::passwords::PasswordHash;
 
-pub struct SignUp {
+pub(super) struct SignUp {
     pub email: Email,
     pub tenant_name: TenantName,
     pub password_hash: PasswordHash,
@@ -35,7 +35,7 @@ struct Details {
 }
 
 /// Mails a code, or to somebody who has an account that they have one.
-pub async fn ask(app: &App, sign_up: SignUp, now: Now) -> Result<(), ActionError> {
+pub(super) async fn ask(app: &App, sign_up: SignUp, now: Now) -> Result<(), ActionError> {
     let mut tx = app.db.platform_tx().await?;
     if has_account(app, &mut tx, &sign_up.email).await? {
         tx.commit().await?;
@@ -51,7 +51,7 @@ pub async fn ask(app: &App, sign_up: SignUp, now: Now) -> Result<(), ActionError
 }
 
 /// Mails another code in place of the one before, if there is one.
-pub async fn ask_again(app: &App, email: &Email, now: Now) -> Result<(), ActionError> {
+pub(super) async fn ask_again(app: &App, email: &Email, now: Now) -> Result<(), ActionError> {
     let mut tx = app.db.platform_tx().await?;
     if !has_account(app, &mut tx, email).await?
         && let Some(before) = store::users::find_code(&mut tx, code_for(email)).await?
@@ -63,7 +63,7 @@ pub async fn ask_again(app: &App, email: &Email, now: Now) -> Result<(), ActionE
 }
 
 /// Makes account and tenant if the code is right; the person is its owner.
-pub async fn confirm(
+pub(super) async fn confirm(
     app: &App,
     (email, digits): (&Email, &str),
     request_id: Option<String>,

@@ -17,15 +17,15 @@ use crate::authority::Authority;
 use crate::clock::Now;
 use crate::random;
 
-pub use pages::{pages, row};
+pub(crate) use pages::{pages, row};
 
 /// No token lives longer than this: who forgets one is not reachable through it for good.
-pub const LIFETIME_MAX: Duration = Duration::days(366);
-pub const TOKENS_MAX: u32 = 100;
+pub(crate) const LIFETIME_MAX: Duration = Duration::days(366);
+pub(crate) const TOKENS_MAX: u32 = 100;
 
 /// What a person says of a token.
 #[derive(Debug)]
-pub struct NewToken {
+pub(crate) struct NewToken {
     pub name: TokenName,
     /// Names of actions; empty: all that its person may.
     pub scopes: Vec<String>,
@@ -33,7 +33,7 @@ pub struct NewToken {
 }
 
 /// Mints a token. Its value is in the answer and nowhere else.
-pub async fn create(
+pub(crate) async fn create(
     authority: &Authority,
     tx: &mut PlatformTx,
     owner: UserId,
@@ -64,7 +64,7 @@ pub async fn create(
 }
 
 /// The tokens that are not revoked, the newest first.
-pub async fn list(
+pub(crate) async fn list(
     authority: &Authority,
     tx: &mut PlatformTx,
     owner: UserId,
@@ -73,7 +73,7 @@ pub async fn list(
     Ok(store::personal_tokens::list(tx, owner, TOKENS_MAX).await?)
 }
 
-pub async fn revoke(
+pub(crate) async fn revoke(
     authority: &Authority,
     tx: &mut PlatformTx,
     owner: UserId,

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::clock::Now;
 use crate::page::{Answer, Nonce, SignedIn, form_errors, go_to, invalid, once, page};
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route("/account/tokens/new", get(show_new).post(create_here))
         .route(
@@ -36,7 +36,7 @@ struct At {
 }
 
 /// A token as the account's page shows it.
-pub fn row(token: &PersonalToken, now: Now) -> TokenRow {
+pub(crate) fn row(token: &PersonalToken, now: Now) -> TokenRow {
     let all = "Everything you may do";
     let access = match token.scopes.as_slice() {
         [] => all.to_owned(),

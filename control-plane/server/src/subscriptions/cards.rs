@@ -18,10 +18,10 @@ use crate::clock::Now;
 use crate::usage;
 
 /// APIs whose names are looked up.
-pub const APIS_MAX: u32 = 1_000;
+pub(super) const APIS_MAX: u32 = 1_000;
 
 /// What the tenant has, and what is left of it.
-pub async fn cards(
+pub(crate) async fn cards(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,
@@ -69,30 +69,30 @@ fn card(
     }
 }
 
-pub async fn api_names(tx: &mut Conn) -> Result<HashMap<ApiId, String>, ActionError> {
+pub(crate) async fn api_names(tx: &mut Conn) -> Result<HashMap<ApiId, String>, ActionError> {
     let apis = store::apis::list(tx, None, APIS_MAX).await?;
     Ok(apis.into_iter().map(|api| (api.id, api.name)).collect())
 }
 
-pub fn rate_text(terms: &PlanTerms) -> String {
+pub(crate) fn rate_text(terms: &PlanTerms) -> String {
     terms
         .rate
         .map_or("Unlimited".to_owned(), |it| rate(it.per_second_milli))
 }
 
-pub fn burst_text(terms: &PlanTerms) -> String {
+pub(crate) fn burst_text(terms: &PlanTerms) -> String {
     terms
         .rate
         .map_or("–".to_owned(), |it| plural(it.burst, "request"))
 }
 
-pub fn quota_text(terms: &PlanTerms) -> String {
+pub(crate) fn quota_text(terms: &PlanTerms) -> String {
     terms.quota.as_ref().map_or("No quota".to_owned(), |quota| {
         format!("{} per {}", thousands(quota.limit), quota.period)
     })
 }
 
-pub fn price_text(terms: &PlanTerms) -> String {
+pub(crate) fn price_text(terms: &PlanTerms) -> String {
     match &terms.price {
         Some(price) if price.amount_minor > 0 => format!(
             "{} per {}",
@@ -103,7 +103,7 @@ pub fn price_text(terms: &PlanTerms) -> String {
     }
 }
 
-pub fn apis_text(terms: &PlanTerms, names: &HashMap<ApiId, String>) -> Vec<String> {
+pub(crate) fn apis_text(terms: &PlanTerms, names: &HashMap<ApiId, String>) -> Vec<String> {
     terms
         .api_ids
         .iter()

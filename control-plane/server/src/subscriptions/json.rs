@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::clock::Now;
 use crate::json::{self, At, Caller, Creation, IfMatch, Listed, Made, PageQuery, Search, Stop};
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(json::route(Action::ListSubscriptions, routes!(list)))
         .routes(json::route(Action::Subscribe, routes!(create)))

@@ -5,7 +5,7 @@ mod json;
 mod pages;
 #[cfg(test)]
 mod tests;
-pub mod view;
+pub(crate) mod view;
 
 use domain::FieldError;
 use domain::conflict::Conflict;
@@ -21,16 +21,16 @@ use crate::action::{self, ActionError, Change, Subject};
 use crate::authority::Authority;
 use crate::clock::Now;
 
-pub use cards::{api_names, apis_text, burst_text, cards, price_text, quota_text, rate_text};
-pub use json::api;
-pub use pages::pages;
+pub(crate) use cards::{burst_text, cards, price_text, quota_text, rate_text};
+pub(crate) use json::api;
+pub(crate) use pages::pages;
 
 /// A tenant has few subscriptions; lists over them are never cut off.
-pub const SUBSCRIPTIONS_MAX: u32 = 1_000;
+pub(crate) const SUBSCRIPTIONS_MAX: u32 = 1_000;
 
 /// What a tenant wants.
 #[derive(Debug)]
-pub struct Order {
+pub(crate) struct Order {
     pub plan: PlanId,
     pub conflicting: Conflicting,
 }
@@ -38,14 +38,14 @@ pub struct Order {
 /// What becomes of subscriptions that cannot stand beside the new one, because both open an API
 /// or both count in a quota group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Conflicting {
+pub(crate) enum Conflicting {
     Refuse,
     End,
 }
 
 /// Takes a plan. It is in force at once where the plan is self-service, or where it is not the
 /// tenant itself that orders; otherwise it waits for approval.
-pub async fn subscribe(
+pub(crate) async fn subscribe(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,
@@ -74,7 +74,7 @@ pub async fn subscribe(
 }
 
 /// As [`subscribe`], with what the tenant writes to whoever approves.
-pub async fn request(
+pub(crate) async fn request(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,
@@ -97,7 +97,7 @@ pub async fn request(
 }
 
 /// Ends a subscription, or takes back a request. `seen`: the edition that the caller knows.
-pub async fn end(
+pub(crate) async fn end(
     authority: &Authority,
     tx: &mut Conn,
     (tenant, id): (TenantId, SubscriptionId),
@@ -116,7 +116,7 @@ pub async fn end(
 }
 
 /// Those that are active or wait for approval.
-pub async fn list(
+pub(crate) async fn list(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,
@@ -128,7 +128,7 @@ pub async fn list(
 }
 
 /// Oldest first, after `after`; ended ones too.
-pub async fn history(
+pub(crate) async fn history(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,
@@ -139,7 +139,7 @@ pub async fn history(
     Ok(store::subscriptions::list(tx, tenant, after, limit).await?)
 }
 
-pub async fn show(
+pub(crate) async fn show(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,
@@ -150,7 +150,7 @@ pub async fn show(
 }
 
 /// The tenant's active subscriptions that `plan` could not stand beside.
-pub async fn conflicting(
+pub(crate) async fn conflicting(
     tx: &mut Conn,
     tenant: TenantId,
     plan: &Plan,

@@ -29,7 +29,7 @@ use crate::page::{Answer, Failure, Member, form_errors, go_to, invalid, page};
 /// Plans that a tenant chooses from.
 const PLANS_MAX: u32 = 200;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route("/t/{tenant}/plans", get(show).post(choose))
         .route(
@@ -145,7 +145,7 @@ async fn take(app: &App, member: &Member, order: Order, now: Now) -> Answer {
         }
         Err(cause) => {
             // Nothing was typed on this page that would have to be shown again.
-            let text = first_message(form_errors(cause)?);
+            let text = first_message(&form_errors(cause)?);
             member.flash(Tone::Danger, &text).await?;
             go_to(&format!("/t/{tenant}/plans"))
         }
@@ -164,7 +164,7 @@ async fn said(member: &Member, made: &Subscription) -> Answer {
     go_to(&format!("/t/{}/plans", member.tenant.id))
 }
 
-fn first_message(errors: FormErrors) -> String {
+fn first_message(errors: &FormErrors) -> String {
     ["plan_id", FormErrors::FORM]
         .into_iter()
         .find_map(|field| errors.get(field))

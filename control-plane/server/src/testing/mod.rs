@@ -22,7 +22,7 @@ use crate::people::NewPerson;
 use crate::personal_tokens::NewToken;
 use crate::{App, Config, Now, SecretKey, open, people, personal_tokens, router};
 
-pub(crate) use browser::{Browser, Seen};
+pub(crate) use browser::Browser;
 pub(crate) use program::{Program, Reply};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";

@@ -25,7 +25,7 @@ use crate::json::{self, At, Caller, Search, Stop};
 const HOURS_MAX: i64 = 31 * 24;
 const DAYS_MAX: i64 = 400;
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(json::route(Action::ShowUsage, routes!(show)))
 }
 

@@ -17,15 +17,15 @@ use crate::action::ActionError;
 use crate::authority::Authority;
 use crate::clock::Now;
 
-pub use json::api;
-pub use pages::pages;
+pub(crate) use json::api;
+pub(crate) use pages::pages;
 
 /// More rows than this are cut off: hours of a month by a few dozen keys.
-pub const ROWS_MAX: u32 = 20_000;
+pub(crate) const ROWS_MAX: u32 = 20_000;
 
 /// Which counts.
 #[derive(Debug, Clone, Copy)]
-pub struct Question {
+pub(crate) struct Question {
     pub range: Range,
     pub by: By,
     /// None: not split.
@@ -33,7 +33,7 @@ pub struct Question {
 }
 
 /// Oldest first; hours and days without any request are left out.
-pub async fn show(
+pub(crate) async fn show(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,
@@ -45,7 +45,7 @@ pub async fn show(
 }
 
 /// What is left of the tenant's quotas in the periods that run now.
-pub async fn quotas(
+pub(crate) async fn quotas(
     authority: &Authority,
     tx: &mut Conn,
     tenant: TenantId,
@@ -56,7 +56,7 @@ pub async fn quotas(
 }
 
 /// The last 24 hours, the present one included.
-pub fn last_day(now: Now) -> Range {
+pub(crate) fn last_day(now: Now) -> Range {
     let to = now.0.truncate_to_hour() + time::Duration::HOUR;
     Range {
         from: to - time::Duration::DAY,
@@ -65,7 +65,7 @@ pub fn last_day(now: Now) -> Range {
 }
 
 /// A bar for every hour or day of the range, also where nothing was counted.
-pub fn bars(rows: &[UsageRow], range: Range, width: UsageBucket) -> Vec<Bucket> {
+pub(crate) fn bars(rows: &[UsageRow], range: Range, width: UsageBucket) -> Vec<Bucket> {
     let mut bars = Vec::new();
     let mut at = range.from;
     while at < range.to {
@@ -80,7 +80,7 @@ pub fn bars(rows: &[UsageRow], range: Range, width: UsageBucket) -> Vec<Bucket> 
     bars
 }
 
-pub fn sum<'a>(rows: impl Iterator<Item = &'a UsageRow>) -> Counts {
+pub(crate) fn sum<'a>(rows: impl Iterator<Item = &'a UsageRow>) -> Counts {
     rows.fold(Counts::default(), |mut sum, row| {
         let one = &row.counts;
         sum.admitted = sum.admitted.saturating_add(one.admitted);
@@ -97,16 +97,16 @@ pub fn sum<'a>(rows: impl Iterator<Item = &'a UsageRow>) -> Counts {
 }
 
 /// All requests, however they ended.
-pub fn total(counts: &Counts) -> u64 {
+pub(crate) fn total(counts: &Counts) -> u64 {
     web::chart::StatusCounts::from(*counts).total()
 }
 
 /// Over rate, burst, quota or concurrency.
-pub fn throttled(counts: &Counts) -> u64 {
+pub(crate) fn throttled(counts: &Counts) -> u64 {
     counts.throttled.saturating_add(counts.quota_exceeded)
 }
 
-pub fn succeeded(counts: &Counts) -> u64 {
+pub(crate) fn succeeded(counts: &Counts) -> u64 {
     counts.success.saturating_add(counts.redirect)
 }
 

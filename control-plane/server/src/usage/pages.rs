@@ -27,7 +27,7 @@ const KEYS_NAMED: u32 = 1_000;
 /// The busiest keys that the table shows.
 const KEYS_SHOWN: usize = 50;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new().route("/t/{tenant}/usage", get(show_page))
 }
 
