@@ -105,8 +105,7 @@ pub async fn bootstrap(
             scopes: Vec::new(),
             expires_at: now.0 + API_TOKEN_LIFETIME,
         };
-        let (_, token) =
-            personal_tokens::create(&system, &mut tx, operator, token, now).await?;
+        let (_, token) = personal_tokens::create(&system, &mut tx, operator, token, now).await?;
         lines.push(format!("API token    {}", token.reveal()));
     }
     if wanted.nodes > 0 {
@@ -119,7 +118,10 @@ pub async fn bootstrap(
         let (_, token) =
             fleet::create_enroll_token(&system, &mut tx, &app.secrets, terms, now).await?;
         lines.push(format!("ENROLL_TOKEN {}", token.reveal()));
-        lines.push(format!("             for {} nodes, within 24 hours", wanted.nodes));
+        lines.push(format!(
+            "             for {} nodes, within 24 hours",
+            wanted.nodes
+        ));
     }
     tx.commit().await?;
     Ok(lines)

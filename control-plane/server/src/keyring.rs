@@ -10,7 +10,6 @@ use crate::secret_box::{Purpose, SecretBox};
 
 /// Everything a new deployment starts with, sealed and ready to be stored in one transaction.
 pub struct Genesis {
-    pub deployment_id: uuid::Uuid,
     pub root_public_key: [u8; 32],
     pub sealed_root_key: Vec<u8>,
     pub online_public_key: [u8; 32],
@@ -48,7 +47,6 @@ impl Genesis {
             online_keys: vec![online.public_key().to_vec()],
         };
         Ok(Self {
-            deployment_id,
             root_public_key: root.public_key(),
             sealed_root_key: secrets.seal(Purpose::RootKey, &root_seed)?,
             online_public_key: online.public_key(),

@@ -27,12 +27,22 @@ async fn draw(State(app): State<App>, call: NodeCall) -> Result<Response, Proble
             format!("ask for at most {ITEMS_MAX} leases at a time"),
         ));
     }
-    let held: u64 = request.items.iter().map(|item| item.granted_total).fold(0, u64::saturating_add);
+    let held: u64 = request
+        .items
+        .iter()
+        .map(|item| item.granted_total)
+        .fold(0, u64::saturating_add);
     let answer = store::leases::draw(&app.db, call.node, &request)
         .await
         .map_err(refused)?;
-    let granted: u64 = answer.leases.iter().map(|lease| lease.granted_total).fold(0, u64::saturating_add);
-    app.metrics.leases_granted.inc_by(granted.saturating_sub(held));
+    let granted: u64 = answer
+        .leases
+        .iter()
+        .map(|lease| lease.granted_total)
+        .fold(0, u64::saturating_add);
+    app.metrics
+        .leases_granted
+        .inc_by(granted.saturating_sub(held));
     Ok(protobuf(&answer))
 }
 

@@ -18,14 +18,6 @@ pub enum Map {
 }
 
 impl Map {
-    pub const ALL: [Map; 5] = [
-        Map::Keys,
-        Map::Tenants,
-        Map::Apis,
-        Map::Upstreams,
-        Map::Plans,
-    ];
-
     pub fn leaf_kind(self) -> Kind {
         match self {
             Map::Keys => Kind::KeyLeaf,

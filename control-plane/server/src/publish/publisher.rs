@@ -61,6 +61,7 @@ pub struct Publisher {
 /// A revision in the making.
 #[derive(Default)]
 struct Draft {
+    base: Option<StoredManifest>,
     written: Vec<Sealed>,
     replaced: Vec<Address>,
     is_everything: bool,
@@ -90,18 +91,21 @@ impl Publisher {
             peppers,
             base,
         } = reading;
-        let mut draft = Draft::default();
-        let old = self.open_roots(base.as_ref(), &mut draft).await?;
+        let mut draft = Draft {
+            base,
+            ..Draft::default()
+        };
+        let old = self.open_roots(&mut draft).await?;
         let mut roots = old.clone();
         self.apply(&mut roots, work, &mut draft).await?;
         roots.state.peppers = peppers;
         let mut tx = self.db.platform_tx().await?;
-        if base.is_some() && roots == old && !draft.is_everything {
+        if draft.base.is_some() && roots == old && !draft.is_everything {
             store::dirty::delete(&mut tx, &marks).await?;
             tx.commit().await?;
             return Ok(None);
         }
-        let version = self.write(&mut tx, &roots, base, &mut draft, now).await?;
+        let version = self.write(&mut tx, &roots, &mut draft, now).await?;
         store::dirty::delete(&mut tx, &marks).await?;
         tx.commit().await?;
         let outcome = Outcome {
@@ -127,12 +131,8 @@ impl Publisher {
         Ok(reading::read(&mut tx).await?)
     }
 
-    async fn open_roots(
-        &mut self,
-        base: Option<&StoredManifest>,
-        draft: &mut Draft,
-    ) -> Result<Roots, PublishError> {
-        let Some(base) = base else {
+    async fn open_roots(&mut self, draft: &mut Draft) -> Result<Roots, PublishError> {
+        let Some(base) = draft.base.clone() else {
             return Ok(Roots::default());
         };
         let references = [base.config.clone(), base.state.clone()];
@@ -237,7 +237,6 @@ impl Publisher {
         &self,
         tx: &mut PlatformTx,
         roots: &Roots,
-        base: Option<StoredManifest>,
         draft: &mut Draft,
         now: Now,
     ) -> Result<Version, PublishError> {
@@ -246,7 +245,10 @@ impl Publisher {
         let manifest = Manifest {
             deployment_id: trust.statement.deployment_id.clone(),
             epoch: trust.statement.epoch,
-            revision: base.as_ref().map_or(1, |base| base.version.revision + 1),
+            revision: draft
+                .base
+                .as_ref()
+                .map_or(1, |base| base.version.revision + 1),
             config: Some(config.reference()),
             state: Some(state.reference()),
             created_at_ms: now.unix_ms(),
@@ -263,7 +265,7 @@ impl Publisher {
             state: state.reference(),
             created_at: now.0,
         };
-        let old = base.map(|base| [base.config, base.state]);
+        let old = draft.base.take().map(|base| [base.config, base.state]);
         for (index, root) in [config, state].into_iter().enumerate() {
             match old.as_ref().map(|old| &old[index]) {
                 Some(old) if old.address()? == root.address => continue,
