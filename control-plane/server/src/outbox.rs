@@ -17,12 +17,12 @@ use crate::problem::Problem;
 
 const SHOWN: u32 = 100;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new().route("/admin/outbox", get(show_list))
 }
 
 /// The newest first. Mails carry codes: they are shown where none are sent, and nowhere else.
-pub async fn list(
+pub(crate) async fn list(
     app: &App,
     authority: &Authority,
 ) -> Result<Vec<store::outbox::Mail>, ActionError> {

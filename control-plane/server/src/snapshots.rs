@@ -15,12 +15,12 @@ use crate::app::App;
 use crate::authority::Authority;
 use crate::json::{self, Caller, Listed, PageQuery, Search, Stop};
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(json::route(Action::ListSnapshots, routes!(list_json)))
 }
 
 /// The newest first.
-pub async fn list(
+pub(crate) async fn list(
     authority: &Authority,
     tx: &mut PlatformTx,
     limit: u32,

@@ -32,7 +32,7 @@ use crate::{apis, audit_events, outbox, plan_requests, plans, routes, tenants, u
 const BUSIEST: u32 = 5;
 const PENDING_MAX: u32 = 100;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route("/admin", get(show))
         .merge(apis::pages())

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schema(as = Cors)]
-pub struct CorsInput {
+pub(crate) struct CorsInput {
     /// `*`, or exact origins.
     #[schema(example = json!(["https://app.example.com"]))]
     pub allow_origins: Vec<String>,
@@ -24,7 +24,7 @@ pub struct CorsInput {
 }
 
 impl CorsInput {
-    pub fn parse(self) -> Result<Cors, FieldError> {
+    pub(crate) fn parse(self) -> Result<Cors, FieldError> {
         Cors {
             allow_origins: self.allow_origins,
             allow_methods: self.allow_methods,
@@ -36,7 +36,7 @@ impl CorsInput {
         .parse()
     }
 
-    pub fn of(cors: &Cors) -> Self {
+    pub(crate) fn of(cors: &Cors) -> Self {
         let cors = cors.clone();
         Self {
             allow_origins: cors.allow_origins,

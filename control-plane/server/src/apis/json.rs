@@ -26,7 +26,7 @@ use crate::json::{
 
 const AUDIENCE_CHARS_MAX: usize = 200;
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(json::route(Action::ListApis, routes!(list)))
         .routes(json::route(Action::CreateApi, routes!(create)))
@@ -38,7 +38,7 @@ pub fn api() -> OpenApiRouter<App> {
 /// What can be said of an API.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ApiInput {
+pub(crate) struct ApiInput {
     /// 1 to 100 characters, unlike any other API's.
     #[schema(example = "Orders")]
     pub name: String,
@@ -70,7 +70,7 @@ fn default_key_header() -> String {
 }
 
 impl ApiInput {
-    pub fn parse(self) -> Result<ApiTerms, Vec<FieldError>> {
+    pub(crate) fn parse(self) -> Result<ApiTerms, Vec<FieldError>> {
         let mut checks = Checks::default();
         if self.hosts.len() > HOSTS_MAX {
             checks.refuse(
@@ -106,7 +106,7 @@ impl ApiInput {
         checks.finish(terms)
     }
 
-    pub fn of(api: &Api) -> Self {
+    pub(crate) fn of(api: &Api) -> Self {
         Self {
             name: api.name.clone(),
             hosts: api.hosts.clone(),
@@ -123,7 +123,7 @@ impl ApiInput {
 /// An API.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Api)]
-pub struct ApiView {
+pub(crate) struct ApiView {
     #[schema(value_type = String)]
     pub id: ApiId,
     #[serde(flatten)]
@@ -133,7 +133,7 @@ pub struct ApiView {
 }
 
 impl ApiView {
-    pub fn of(api: &Api) -> Self {
+    pub(crate) fn of(api: &Api) -> Self {
         Self {
             id: api.id,
             terms: ApiInput::of(api),

@@ -1,8 +1,8 @@
 //! APIs that the nodes serve.
 
-pub mod cors;
-pub mod json;
-pub mod pages;
+pub(crate) mod cors;
+pub(crate) mod json;
+pub(crate) mod pages;
 mod refusals;
 
 use domain::api::{Api, ApiTerms};
@@ -16,10 +16,10 @@ use crate::authority::Authority;
 use crate::clock::Now;
 use json::ApiView;
 
-pub use json::api;
-pub use pages::pages;
+pub(crate) use json::api;
+pub(crate) use pages::pages;
 
-pub async fn create(
+pub(crate) async fn create(
     authority: &Authority,
     tx: &mut PlatformTx,
     terms: ApiTerms,
@@ -34,7 +34,7 @@ pub async fn create(
 }
 
 /// Replaces all that is said of it; its routes stay. `seen`: the edition that the caller knows.
-pub async fn update(
+pub(crate) async fn update(
     authority: &Authority,
     tx: &mut PlatformTx,
     (id, seen): (ApiId, Option<i32>),
@@ -57,7 +57,7 @@ pub async fn update(
 }
 
 /// Deletes it with its routes; plans and subscriptions lose it.
-pub async fn delete(
+pub(crate) async fn delete(
     authority: &Authority,
     tx: &mut PlatformTx,
     (id, seen): (ApiId, Option<i32>),
@@ -70,7 +70,7 @@ pub async fn delete(
     action::audit(tx, authority, Action::DeleteApi, event, now).await
 }
 
-pub async fn get(
+pub(crate) async fn get(
     authority: &Authority,
     tx: &mut PlatformTx,
     id: ApiId,
@@ -80,7 +80,7 @@ pub async fn get(
 }
 
 /// Oldest first.
-pub async fn list(
+pub(crate) async fn list(
     authority: &Authority,
     tx: &mut PlatformTx,
     after: Option<ApiId>,

@@ -32,7 +32,7 @@ use crate::routes;
 /// APIs, upstreams and plans are few: a page shows all of them.
 const ALL: u32 = 1_000;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route("/admin/apis", get(show_list))
         .route("/admin/apis/new", get(show_new).post(create_here))
@@ -98,7 +98,7 @@ fn opening(api: ApiId, plans: &[Plan]) -> Vec<String> {
 }
 
 /// Upstreams to choose from, with the first of their targets.
-pub fn upstream_choices(upstreams: &[Upstream], selected: &str) -> Vec<Choice> {
+pub(crate) fn upstream_choices(upstreams: &[Upstream], selected: &str) -> Vec<Choice> {
     upstreams
         .iter()
         .map(|upstream| {

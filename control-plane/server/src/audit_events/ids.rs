@@ -7,7 +7,7 @@ use domain::id::{
 use uuid::Uuid;
 
 /// The id as people and programs know it. A noun without ids of its own shows the UUID.
-pub fn shown(noun: &str, id: Uuid) -> String {
+pub(crate) fn shown(noun: &str, id: Uuid) -> String {
     match noun {
         "api" => ApiId(id).to_string(),
         "api_key" | "personal_token" => ApiKeyId(id).to_string(),
@@ -26,7 +26,7 @@ pub fn shown(noun: &str, id: Uuid) -> String {
 }
 
 /// The UUID in any kind of id.
-pub fn read(text: &str) -> Option<Uuid> {
+pub(crate) fn read(text: &str) -> Option<Uuid> {
     let text = text.trim();
     let parsers: [fn(&str) -> Option<Uuid>; 11] = [
         |text| text.parse::<TenantId>().ok().map(Uuid::from),

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::json::{self, At, Caller, Listed, PageQuery, Paging, Search, Stop};
 use crate::problem::{FieldProblem, Problem};
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(json::route(Action::ListAllEvents, routes!(list)))
         .routes(json::route(

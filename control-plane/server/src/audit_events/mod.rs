@@ -1,6 +1,6 @@
 //! Who changed what.
 
-pub mod ids;
+pub(crate) mod ids;
 mod json;
 mod pages;
 
@@ -13,11 +13,11 @@ use store::{Conn, PlatformTx};
 use crate::action::ActionError;
 use crate::authority::Authority;
 
-pub use json::api;
-pub use pages::pages;
+pub(crate) use json::api;
+pub(crate) use pages::pages;
 
 /// Of everybody, the newest first, before `before`.
-pub async fn list_all(
+pub(crate) async fn list_all(
     authority: &Authority,
     tx: &mut PlatformTx,
     filter: &Filter,
@@ -29,7 +29,7 @@ pub async fn list_all(
 }
 
 /// Of a tenant, the newest first, before `before`.
-pub async fn list_of_tenant(
+pub(crate) async fn list_of_tenant(
     authority: &Authority,
     tx: &mut Conn,
     (tenant, filter): (TenantId, &Filter),

@@ -23,7 +23,7 @@ const PAGE_SIZE: u32 = 50;
 /// Longer values are cut: the API has them whole.
 const SHOWN_CHARS_MAX: usize = 300;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new().route("/admin/audit", get(show_list))
 }
 

@@ -23,7 +23,7 @@ use crate::json::{self, At, Caller, Creation, Listed, Made, PageQuery, Search, S
 /// Tokens are never edited.
 const EDITION: i32 = 1;
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(json::route(Action::ListNodes, routes!(list)))
         .routes(json::route(Action::ListNodes, routes!(show)))
@@ -36,7 +36,7 @@ pub fn api() -> OpenApiRouter<App> {
 /// An enrolled gateway process.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Node)]
-pub struct NodeView {
+pub(crate) struct NodeView {
     #[schema(value_type = String)]
     pub id: NodeId,
     /// What it calls itself: its host name.
@@ -57,14 +57,14 @@ pub struct NodeView {
 
 /// A published state of everything that nodes enforce.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Revision {
+pub(crate) struct Revision {
     pub epoch: u64,
     pub revision: u64,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RejectedSnapshot)]
-pub struct RejectedView {
+pub(crate) struct RejectedView {
     #[serde(flatten)]
     pub version: Revision,
     pub code: String,
@@ -72,7 +72,7 @@ pub struct RejectedView {
 }
 
 impl NodeView {
-    pub fn of(node: &Node) -> Self {
+    pub(crate) fn of(node: &Node) -> Self {
         Self {
             id: node.id,
             name: node.name.clone(),
@@ -100,7 +100,7 @@ impl NodeView {
 /// What can be said of an enrolment token.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct EnrolTokenInput {
+pub(crate) struct EnrolTokenInput {
     /// Tells tokens apart.
     #[schema(example = "edge-eu")]
     pub name: String,
@@ -126,7 +126,7 @@ fn hour() -> u32 {
 }
 
 impl EnrolTokenInput {
-    pub fn parse(self) -> Result<EnrolTerms, Vec<FieldError>> {
+    pub(crate) fn parse(self) -> Result<EnrolTerms, Vec<FieldError>> {
         let mut checks = Checks::default();
         let pairs: Vec<String> = self
             .labels
@@ -148,7 +148,7 @@ impl EnrolTokenInput {
 /// An enrolment token.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EnrolToken)]
-pub struct EnrolTokenView {
+pub(crate) struct EnrolTokenView {
     #[schema(value_type = String)]
     pub id: EnrolTokenId,
     pub name: String,
@@ -166,7 +166,7 @@ pub struct EnrolTokenView {
 /// As [`EnrolTokenView`], in the one answer that shows the token.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NewEnrolToken)]
-pub struct NewEnrolTokenView {
+pub(crate) struct NewEnrolTokenView {
     #[serde(flatten)]
     pub token: EnrolTokenView,
     /// The token itself, for the node's `ENROLL_TOKEN`. It is shown this once.
@@ -174,7 +174,7 @@ pub struct NewEnrolTokenView {
 }
 
 impl EnrolTokenView {
-    pub fn of(token: &EnrolTokenRecord) -> Self {
+    pub(crate) fn of(token: &EnrolTokenRecord) -> Self {
         Self {
             id: token.id,
             name: token.name.clone(),

@@ -1,8 +1,8 @@
 //! The fleet: tokens with which nodes are enrolled, nodes, and their end.
 
-pub mod json;
+pub(crate) mod json;
 mod pages;
-pub mod rotation;
+pub(crate) mod rotation;
 
 use domain::FieldError;
 use domain::id::{EnrolTokenId, NodeId};
@@ -15,7 +15,6 @@ use time::Duration;
 use uuid::Uuid;
 
 use crate::action::{self, ActionError, Change, Subject};
-use crate::app::App;
 use crate::authority::Authority;
 use crate::clock::Now;
 use crate::keyring::{Trust, TrustError};
@@ -24,14 +23,14 @@ use crate::random;
 use crate::secret_box::SecretBox;
 use json::{EnrolTokenView, NodeView};
 
-pub use json::api;
-pub use pages::{ALL, Standing, pages, standing};
+pub(crate) use json::api;
+pub(crate) use pages::{ALL, Standing, pages, standing};
 
-pub const TOKEN_LIFETIME_MAX: Duration = Duration::days(30);
+pub(crate) const TOKEN_LIFETIME_MAX: Duration = Duration::days(30);
 
 /// What an operator says of an enrolment token.
 #[derive(Debug, Clone)]
-pub struct EnrolTerms {
+pub(crate) struct EnrolTerms {
     pub name: EnrolTokenName,
     pub labels: Labels,
     /// How many nodes may be enrolled with it.
@@ -40,7 +39,7 @@ pub struct EnrolTerms {
 }
 
 impl EnrolTerms {
-    pub fn check(&self) -> Result<(), FieldError> {
+    pub(crate) fn check(&self) -> Result<(), FieldError> {
         if !(1..=TOKEN_USES_MAX).contains(&self.uses_max) {
             let message = format!("Enter 1 to {TOKEN_USES_MAX}.");
             return Err(FieldError::new("uses", "out_of_range", message));
@@ -54,7 +53,7 @@ impl EnrolTerms {
 }
 
 /// Makes a token. Its text is shown now and never again.
-pub async fn create_enroll_token(
+pub(crate) async fn create_enroll_token(
     authority: &Authority,
     tx: &mut PlatformTx,
     secrets: &SecretBox,
@@ -92,25 +91,6 @@ pub async fn create_enroll_token(
     Ok((record, token))
 }
 
-/// A token for one node, in a transaction of its own.
-pub async fn mint_token(
-    app: &App,
-    authority: &Authority,
-    (name, lifetime): (&str, Duration),
-    now: Now,
-) -> Result<String, ActionError> {
-    let terms = EnrolTerms {
-        name: EnrolTokenName::parse(name)?,
-        labels: Labels::default(),
-        uses_max: 1,
-        lifetime,
-    };
-    let mut tx = app.db.platform_tx().await?;
-    let (_, token) = create_enroll_token(authority, &mut tx, &app.secrets, terms, now).await?;
-    tx.commit().await?;
-    Ok(token.reveal())
-}
-
 async fn trust(tx: &mut PlatformTx, secrets: &SecretBox) -> Result<Trust, ActionError> {
     load_trust(tx, secrets).await.map_err(|cause| match cause {
         PublishError::Store(cause) => cause.into(),
@@ -121,7 +101,7 @@ async fn trust(tx: &mut PlatformTx, secrets: &SecretBox) -> Result<Trust, Action
 }
 
 /// The newest first.
-pub async fn list_enroll_tokens(
+pub(crate) async fn list_enroll_tokens(
     authority: &Authority,
     tx: &mut PlatformTx,
     before: Option<EnrolTokenId>,
@@ -132,7 +112,7 @@ pub async fn list_enroll_tokens(
 }
 
 /// No further node is enrolled with it; those that were stay.
-pub async fn revoke_enroll_token(
+pub(crate) async fn revoke_enroll_token(
     authority: &Authority,
     tx: &mut PlatformTx,
     id: EnrolTokenId,
@@ -149,7 +129,7 @@ pub async fn revoke_enroll_token(
     action::audit(tx, authority, Action::RevokeEnrolToken, event, now).await
 }
 
-pub async fn get(
+pub(crate) async fn get(
     authority: &Authority,
     tx: &mut PlatformTx,
     id: NodeId,
@@ -159,7 +139,7 @@ pub async fn get(
 }
 
 /// Oldest first, revoked ones too.
-pub async fn list(
+pub(crate) async fn list(
     authority: &Authority,
     tx: &mut PlatformTx,
     after: Option<NodeId>,
@@ -171,7 +151,7 @@ pub async fn list(
 
 /// Refuses the node from now on and rotates what it knew: secrets are sealed under a new data key,
 /// and keys that are made from now on are hashed under a pepper that it never saw.
-pub async fn revoke(
+pub(crate) async fn revoke(
     authority: &Authority,
     tx: &mut PlatformTx,
     secrets: &SecretBox,

@@ -31,12 +31,12 @@ use crate::json::At;
 use crate::page::{Answer, Failure, Nonce, Operator, form_errors, go_to, invalid, once, page};
 
 /// Nodes are few: a page shows all of them.
-pub const ALL: u32 = 1_000;
+pub(crate) const ALL: u32 = 1_000;
 const TOKENS_MAX: u32 = 200;
 /// Nodes poll at least every half minute.
 pub const SILENT_AFTER: Duration = Duration::seconds(90);
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route("/admin/nodes", get(show_list))
         .route("/admin/nodes/enroll", get(show_enroll).post(enroll_here))
@@ -52,7 +52,7 @@ pub fn pages() -> Router<App> {
 
 /// How a node stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     Live,
     Behind,
     Refusing,
@@ -61,7 +61,7 @@ pub enum Standing {
 }
 
 /// How a node stands beside the newest revision.
-pub fn standing(node: &Node, newest: Option<Version>, now: Now) -> Standing {
+pub(crate) fn standing(node: &Node, newest: Option<Version>, now: Now) -> Standing {
     let is_silent = node.last_seen_at.is_none_or(|at| now.0 - at > SILENT_AFTER);
     if node.revoked_at.is_some() {
         Standing::Revoked

@@ -15,7 +15,7 @@ const GENERATIONS_KEPT: usize = 2;
 
 /// Starts a data-key generation, seals every pepper under it, and adds a pepper that the revoked
 /// node has never seen. Nodes fetch the new key, sealed to each, when they meet its generation.
-pub async fn rotate(tx: &mut PlatformTx, secrets: &SecretBox) -> Result<(), ActionError> {
+pub(crate) async fn rotate(tx: &mut PlatformTx, secrets: &SecretBox) -> Result<(), ActionError> {
     let known = deployment::list_data_keys(tx).await?;
     let newest = known.iter().map(|key| key.generation).max().unwrap_or(0);
     let data_key = DataKey {

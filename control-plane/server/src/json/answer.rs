@@ -10,7 +10,7 @@ use crate::problem::Problem;
 
 /// Why a handler ends before its work is done.
 #[derive(Debug)]
-pub enum Stop {
+pub(crate) enum Stop {
     Problem(Box<Problem>),
     /// The creation took place before; this is what it answered.
     Replay(Box<Response>),
@@ -44,12 +44,12 @@ impl IntoResponse for Stop {
 }
 
 /// 200 with a resource and the ETag of its edition.
-pub fn show(edition: i32, resource: &impl Serialize) -> Response {
+pub(crate) fn show(edition: i32, resource: &impl Serialize) -> Response {
     with_etag(Json(resource).into_response(), edition)
 }
 
 /// 204.
-pub fn no_content() -> Response {
+pub(crate) fn no_content() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 

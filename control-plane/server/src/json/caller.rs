@@ -18,7 +18,7 @@ use crate::telemetry::RequestId;
 
 /// A caller who may do what the route is for. The action itself asks once more.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub(crate) struct Caller {
     pub authority: Authority,
     /// The tenant of the path; `None` outside `/tenants/{tenant}`.
     pub tenant: Option<TenantId>,

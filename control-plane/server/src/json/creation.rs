@@ -27,7 +27,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// A POST: its caller, its input, and the key under which it happens once.
 #[derive(Debug)]
-pub struct Creation<T> {
+pub(crate) struct Creation<T> {
     pub caller: Caller,
     pub input: T,
     key: Option<String>,
@@ -64,7 +64,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Creation<T> {
 /// The body of steps that need none.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Nothing {}
+pub(crate) struct Nothing {}
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
@@ -86,7 +86,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 impl<T> Creation<T> {
     /// Opens the transaction of the work; stops where it was done before. Returns the input too.
-    pub async fn begin(self, app: &App) -> Result<(Work, Caller, T), Stop> {
+    pub(crate) async fn begin(self, app: &App) -> Result<(Work, Caller, T), Stop> {
         let mut tx = Tx::open(app, &self.caller.authority).await?;
         let key = self.key.map(|key| Key {
             principal: self.caller.token.to_string(),
@@ -141,13 +141,13 @@ struct Kept {
 }
 
 /// The transaction of a creation. Dropping it undoes everything, the claim of the key too.
-pub struct Work {
+pub(crate) struct Work {
     pub tx: Tx,
     key: Option<Key>,
 }
 
 /// Where the thing that was made is found.
-pub struct Made {
+pub(crate) struct Made {
     /// A path below `/api/v1`.
     pub path: String,
     pub edition: i32,
@@ -155,12 +155,16 @@ pub struct Made {
 
 impl Work {
     /// For actions on the platform, whose callers never belong to a tenant alone.
-    pub fn platform(&mut self) -> Result<&mut PlatformTx, ActionError> {
+    pub(crate) fn platform(&mut self) -> Result<&mut PlatformTx, ActionError> {
         self.tx.platform()
     }
 
     /// 201 with the thing that was made.
-    pub async fn created(self, made: Made, resource: &impl Serialize) -> Result<Response, Stop> {
+    pub(crate) async fn created(
+        self,
+        made: Made,
+        resource: &impl Serialize,
+    ) -> Result<Response, Stop> {
         let kept = kept(&made, to_value(resource)?);
         self.keep(201, &kept).await?;
         answer(StatusCode::CREATED, kept)
@@ -168,7 +172,7 @@ impl Work {
 
     /// As [`Work::created`], for answers that carry a secret: it is shown this once. Who asks
     /// again is told the id.
-    pub async fn created_secret(
+    pub(crate) async fn created_secret(
         self,
         made: Made,
         id: &str,
@@ -179,7 +183,11 @@ impl Work {
     }
 
     /// 200, for steps on things that are there, such as suspending a tenant.
-    pub async fn done(self, edition: i32, resource: &impl Serialize) -> Result<Response, Stop> {
+    pub(crate) async fn done(
+        self,
+        edition: i32,
+        resource: &impl Serialize,
+    ) -> Result<Response, Stop> {
         let kept = Kept {
             location: None,
             etag: Some(etag(edition)),
@@ -190,7 +198,7 @@ impl Work {
     }
 
     /// As [`Work::done`], for answers that carry a secret.
-    pub async fn done_secret(
+    pub(crate) async fn done_secret(
         self,
         edition: i32,
         id: &str,

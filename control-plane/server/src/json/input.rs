@@ -19,7 +19,7 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Ids of the path. One that cannot be read names nothing that exists.
 #[derive(Debug)]
-pub struct At<T>(pub T);
+pub(crate) struct At<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<App> for At<T> {
     type Rejection = Problem;
@@ -33,7 +33,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for At<T> {
 
 /// The query; the type refuses parameters that it does not know.
 #[derive(Debug)]
-pub struct Search<T>(pub T);
+pub(crate) struct Search<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequestParts<App> for Search<T> {
     type Rejection = Problem;
@@ -53,28 +53,13 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Search<T> {
     }
 }
 
-/// A JSON body, read into a type that refuses fields it does not know.
-#[derive(Debug)]
-pub struct Input<T>(pub T);
-
-impl<T: DeserializeOwned> FromRequest<App> for Input<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        expect_json(&parts.headers, &["application/json"])?;
-        let bytes = read(body).await?;
-        parse(&bytes).map(Self)
-    }
-}
-
 /// A JSON merge patch (RFC 7396): null removes, objects merge, everything else replaces.
 #[derive(Debug)]
-pub struct Patch(Value);
+pub(crate) struct Patch(Value);
 
 impl Patch {
     /// Takes a field out that is not part of the resource, such as how far a change reaches.
-    pub fn take<T: DeserializeOwned>(&mut self, field: &str) -> Result<Option<T>, Problem> {
+    pub(crate) fn take<T: DeserializeOwned>(&mut self, field: &str) -> Result<Option<T>, Problem> {
         let Some(value) = self.0.as_object_mut().and_then(|body| body.remove(field)) else {
             return Ok(None);
         };
@@ -84,7 +69,7 @@ impl Patch {
     }
 
     /// The input that results when the present state is patched.
-    pub fn apply<T: Serialize + DeserializeOwned>(self, present: &T) -> Result<T, Problem> {
+    pub(crate) fn apply<T: Serialize + DeserializeOwned>(self, present: &T) -> Result<T, Problem> {
         let mut target =
             serde_json::to_value(present).map_err(|cause| Problem::internal(&cause))?;
         merge(&mut target, self.0);
@@ -94,7 +79,7 @@ impl Patch {
 
 /// A PATCH: who edits, what they have seen, what is to change.
 #[derive(Debug)]
-pub struct Edit {
+pub(crate) struct Edit {
     pub caller: Caller,
     pub seen: IfMatch,
     pub patch: Patch,
@@ -143,7 +128,7 @@ fn merge(target: &mut Value, patch: Value) {
 
 /// `If-Match`: the edition that the caller has seen. Without it the latest edit wins.
 #[derive(Debug, Clone, Copy)]
-pub struct IfMatch(Option<Seen>);
+pub(crate) struct IfMatch(Option<Seen>);
 
 #[derive(Debug, Clone, Copy)]
 enum Seen {
@@ -154,7 +139,7 @@ enum Seen {
 
 impl IfMatch {
     /// Refuses the call where the caller has seen something else than what is there now.
-    pub fn check(self, present: i32) -> Result<(), Problem> {
+    pub(crate) fn check(self, present: i32) -> Result<(), Problem> {
         match self.0 {
             None => Ok(()),
             Some(Seen::Edition(seen)) if seen == present => Ok(()),
@@ -165,7 +150,7 @@ impl IfMatch {
 
 impl IfMatch {
     /// The edition that the caller has seen, for actions that compare it themselves.
-    pub fn edition(self) -> Result<Option<i32>, Problem> {
+    pub(crate) fn edition(self) -> Result<Option<i32>, Problem> {
         match self.0 {
             None => Ok(None),
             Some(Seen::Edition(edition)) => Ok(Some(edition)),

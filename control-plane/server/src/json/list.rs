@@ -18,7 +18,7 @@ pub const LIMIT_MAX: u32 = 200;
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct PageQuery {
+pub(crate) struct PageQuery {
     /// `next_cursor` of the page before; none: the first page.
     pub cursor: Option<String>,
     /// Items on a page, 1 to 200; 50 when left out.
@@ -28,13 +28,13 @@ pub struct PageQuery {
 
 /// A [`PageQuery`] that was understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paging {
+pub(crate) struct Paging {
     pub after: Option<Uuid>,
     pub limit: u32,
 }
 
 impl PageQuery {
-    pub fn parse(&self) -> Result<Paging, Problem> {
+    pub(crate) fn parse(&self) -> Result<Paging, Problem> {
         let limit = self.limit.unwrap_or(LIMIT_DEFAULT);
         if !(1..=LIMIT_MAX).contains(&limit) {
             let message = format!("ask for 1 to {LIMIT_MAX} items");
@@ -47,12 +47,12 @@ impl PageQuery {
 
 impl Paging {
     /// The last id of the page before, as the type that the list is of.
-    pub fn after<Id: From<Uuid>>(self) -> Option<Id> {
+    pub(crate) fn after<Id: From<Uuid>>(self) -> Option<Id> {
         self.after.map(Id::from)
     }
 
     /// What to ask the store for: one more than is shown tells whether there is a next page.
-    pub fn fetch(self) -> u32 {
+    pub(crate) fn fetch(self) -> u32 {
         self.limit + 1
     }
 }
@@ -90,7 +90,7 @@ fn refused(parameter: &str, code: &str, message: String) -> Problem {
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Listed<T> {
+pub(crate) struct Listed<T> {
     pub items: Vec<T>,
     /// Pass as `cursor` to get the next page; null on the last one.
     pub next_cursor: Option<String>,
@@ -98,7 +98,7 @@ pub struct Listed<T> {
 
 impl<T> Listed<T> {
     /// From what [`Paging::fetch`] brought, in order.
-    pub fn new<Row>(
+    pub(crate) fn new<Row>(
         mut rows: Vec<Row>,
         paging: Paging,
         id: impl Fn(&Row) -> Uuid,

@@ -28,18 +28,18 @@ use crate::app::App;
 use crate::problem::Problem;
 use crate::telemetry::RequestId;
 
-pub use answer::{Stop, no_content, show};
-pub use caller::Caller;
-pub use creation::{Creation, Made, Nothing};
-pub use input::{At, Edit, IfMatch, Input, Search};
-pub use list::{Listed, PageQuery, Paging};
-pub use numbers::PerSecond;
+pub(crate) use answer::{Stop, no_content, show};
+pub(crate) use caller::Caller;
+pub(crate) use creation::{Creation, Made, Nothing};
+pub(crate) use input::{At, Edit, IfMatch, Search};
+pub(crate) use list::{Listed, PageQuery, Paging};
+pub(crate) use numbers::PerSecond;
 
 /// Where the API lives.
-pub const PREFIX: &str = "/api/v1";
+pub(crate) const PREFIX: &str = "/api/v1";
 
 /// Ties routes (what `utoipa_axum::routes!` makes of a handler) to the action they are for.
-pub fn route(
+pub(crate) fn route(
     action: Action,
     (schemas, mut paths, methods): UtoipaMethodRouter<App>,
 ) -> UtoipaMethodRouter<App> {
@@ -67,7 +67,7 @@ fn nouns() -> OpenApiRouter<App> {
 }
 
 /// All of the API with its description.
-pub fn router() -> Router<App> {
+pub(crate) fn router() -> Router<App> {
     let (router, description) = openapi::documented().split_for_parts();
     let description = axum::body::Bytes::from(description.to_json().unwrap_or_default());
     let document =

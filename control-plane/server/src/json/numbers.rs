@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Requests per second. In JSON a number with at most three decimals; held in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PerSecond {
+pub(crate) struct PerSecond {
     pub thousandths: u64,
 }
 

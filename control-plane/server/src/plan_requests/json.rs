@@ -20,7 +20,7 @@ use crate::subscriptions::view::SubscriptionView;
 
 pub const REASON_CHARS_MAX: usize = 2_000;
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(json::route(Action::ListPlanRequests, routes!(list)))
         .routes(json::route(Action::ApprovePlanRequest, routes!(approve)))

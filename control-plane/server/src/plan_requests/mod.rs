@@ -16,12 +16,12 @@ use crate::clock::Now;
 use crate::mail::{self, Letter};
 use crate::subscriptions;
 
-pub use json::api;
-pub use pages::pages;
+pub(crate) use json::api;
+pub(crate) use pages::pages;
 
 /// A request that waits, with what its reader needs to know.
 #[derive(Debug)]
-pub struct PlanRequest {
+pub(crate) struct PlanRequest {
     pub subscription: Subscription,
     pub tenant_name: String,
     /// Email address; `None`: the person is gone.
@@ -29,7 +29,7 @@ pub struct PlanRequest {
 }
 
 /// Those that wait, oldest first.
-pub async fn list(
+pub(crate) async fn list(
     authority: &Authority,
     tx: &mut PlatformTx,
     after: Option<SubscriptionId>,
@@ -54,7 +54,7 @@ pub async fn list(
 }
 
 /// One that waits.
-pub async fn get(
+pub(crate) async fn get(
     authority: &Authority,
     tx: &mut PlatformTx,
     id: SubscriptionId,
@@ -72,7 +72,7 @@ pub async fn get(
 
 /// Gives the plan. Subscriptions of the tenant that cannot stand beside it end: the tenant changes
 /// over.
-pub async fn approve(
+pub(crate) async fn approve(
     authority: &Authority,
     tx: &mut PlatformTx,
     id: SubscriptionId,
@@ -103,7 +103,7 @@ pub async fn approve(
 }
 
 /// Turns a request down; the tenant keeps what it has. The reason goes to who asked.
-pub async fn decline(
+pub(crate) async fn decline(
     authority: &Authority,
     tx: &mut PlatformTx,
     id: SubscriptionId,

@@ -26,7 +26,7 @@ use crate::subscriptions::{burst_text, price_text, quota_text, rate_text};
 const PENDING_MAX: u32 = 200;
 const ANSWERED_MAX: usize = 10;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route("/admin/requests", get(show_list))
         .route("/admin/requests/{request}/approve", post(approve_here))

@@ -20,7 +20,7 @@ const DESCRIPTION_CHARS_MAX: usize = 2_000;
 /// What can be said of a plan.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PlanInput {
+pub(crate) struct PlanInput {
     /// 1 to 100 characters, unlike any other plan's.
     #[schema(example = "Starter")]
     pub name: String,
@@ -70,7 +70,7 @@ fn refuse() -> OnStoreDown {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Quota)]
-pub struct QuotaInput {
+pub(crate) struct QuotaInput {
     /// Requests per period.
     #[schema(example = 10_000)]
     pub limit: u64,
@@ -93,7 +93,7 @@ fn default_group() -> String {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Price)]
-pub struct PriceInput {
+pub(crate) struct PriceInput {
     /// In minor units of the currency: 2900 is 29.00.
     pub amount_minor: u64,
     /// ISO 4217.
@@ -104,7 +104,7 @@ pub struct PriceInput {
 }
 
 impl PlanInput {
-    pub fn parse(self) -> Result<NewPlan, Vec<FieldError>> {
+    pub(crate) fn parse(self) -> Result<NewPlan, Vec<FieldError>> {
         let mut checks = Checks::default();
         if self.description.chars().count() > DESCRIPTION_CHARS_MAX {
             let message = format!("Use at most {DESCRIPTION_CHARS_MAX} characters.");
@@ -145,7 +145,7 @@ impl PlanInput {
         checks.finish(new)
     }
 
-    pub fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(plan: &Plan) -> Self {
         let terms = &plan.terms;
         let quota = terms.quota.as_ref();
         Self {
@@ -179,7 +179,7 @@ impl PlanInput {
 /// A plan.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Plan)]
-pub struct PlanView {
+pub(crate) struct PlanView {
     #[schema(value_type = String)]
     pub id: PlanId,
     #[serde(flatten)]
@@ -194,7 +194,7 @@ pub struct PlanView {
 }
 
 impl PlanView {
-    pub fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(plan: &Plan) -> Self {
         Self {
             id: plan.id,
             terms: PlanInput::of(plan),

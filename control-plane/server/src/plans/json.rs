@@ -16,7 +16,7 @@ use crate::json::{
     self, At, Caller, Creation, Edit, IfMatch, Listed, Made, PageQuery, Search, Stop,
 };
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(json::route(Action::ListPlans, routes!(list)))
         .routes(json::route(Action::CreatePlan, routes!(create)))

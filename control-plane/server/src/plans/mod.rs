@@ -1,6 +1,6 @@
 //! What tenants subscribe to.
 
-pub mod input;
+pub(crate) mod input;
 mod json;
 mod pages;
 
@@ -16,12 +16,12 @@ use crate::authority::Authority;
 use crate::clock::Now;
 use input::PlanView;
 
-pub use json::api;
-pub use pages::pages;
+pub(crate) use json::api;
+pub(crate) use pages::pages;
 
 /// What an operator says of a plan.
 #[derive(Debug, Clone)]
-pub struct NewPlan {
+pub(crate) struct NewPlan {
     pub name: PlanName,
     pub description: String,
     pub is_self_service: bool,
@@ -39,7 +39,7 @@ impl NewPlan {
     }
 }
 
-pub async fn create(
+pub(crate) async fn create(
     authority: &Authority,
     tx: &mut PlatformTx,
     new: NewPlan,
@@ -55,7 +55,7 @@ pub async fn create(
 
 /// Changes a plan: for everybody on it, or for those who subscribe from now on. Fails as a whole
 /// where a tenant would be left with an API, or a quota group, in two subscriptions.
-pub async fn update(
+pub(crate) async fn update(
     authority: &Authority,
     tx: &mut PlatformTx,
     (id, seen): (PlanId, Option<i32>),
@@ -76,7 +76,7 @@ pub async fn update(
 }
 
 /// Takes no new subscriptions from now on; tenants on it stay. Retiring again changes nothing.
-pub async fn retire(
+pub(crate) async fn retire(
     authority: &Authority,
     tx: &mut PlatformTx,
     (id, seen): (PlanId, Option<i32>),
@@ -96,7 +96,7 @@ pub async fn retire(
 }
 
 /// With the terms that new subscriptions get.
-pub async fn get(
+pub(crate) async fn get(
     authority: &Authority,
     tx: &mut PlatformTx,
     id: PlanId,
@@ -106,7 +106,7 @@ pub async fn get(
 }
 
 /// Oldest first, retired ones too.
-pub async fn list(
+pub(crate) async fn list(
     authority: &Authority,
     tx: &mut PlatformTx,
     after: Option<PlanId>,

@@ -28,7 +28,7 @@ use crate::subscriptions::{burst_text, price_text, quota_text, rate_text};
 /// Plans and APIs are few: a page shows all of them.
 const ALL: u32 = 1_000;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route("/admin/plans", get(show_list))
         .route("/admin/plans/new", get(show_new).post(create_here))

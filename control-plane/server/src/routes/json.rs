@@ -28,7 +28,7 @@ use crate::json::{
 const TIMEOUT_MS_MAX: u32 = 600_000;
 const LEASE_WAIT_MS_MAX: u32 = 10_000;
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(json::route(Action::ListRoutes, routes!(list)))
         .routes(json::route(Action::CreateRoute, routes!(create)))
@@ -40,7 +40,7 @@ pub fn api() -> OpenApiRouter<App> {
 /// What can be said of a route.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RouteInput {
+pub(crate) struct RouteInput {
     /// Below the API's base path, with parameters; a greedy one takes the rest.
     #[schema(example = "/v1/orders/{id}")]
     pub path: String,
@@ -83,7 +83,7 @@ fn yes() -> bool {
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schema(as = Timeouts)]
-pub struct TimeoutsInput {
+pub(crate) struct TimeoutsInput {
     pub connect_ms: Option<u32>,
     /// From the request's last byte to the response's head.
     pub first_byte_ms: Option<u32>,
@@ -92,7 +92,7 @@ pub struct TimeoutsInput {
 }
 
 impl RouteInput {
-    pub fn parse(self) -> Result<RouteTerms, Vec<FieldError>> {
+    pub(crate) fn parse(self) -> Result<RouteTerms, Vec<FieldError>> {
         let mut checks = Checks::default();
         self.check_times(&mut checks);
         let path = checks.take(PathTemplate::parse(&self.path));
@@ -143,7 +143,7 @@ impl RouteInput {
         }
     }
 
-    pub fn of(route: &Route) -> Self {
+    pub(crate) fn of(route: &Route) -> Self {
         Self {
             path: route.path.clone(),
             methods: route.methods.clone(),
@@ -170,7 +170,7 @@ impl RouteInput {
 /// A route.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Route)]
-pub struct RouteView {
+pub(crate) struct RouteView {
     #[schema(value_type = String)]
     pub id: RouteId,
     #[schema(value_type = String)]
@@ -182,7 +182,7 @@ pub struct RouteView {
 }
 
 impl RouteView {
-    pub fn of(route: &Route) -> Self {
+    pub(crate) fn of(route: &Route) -> Self {
         Self {
             id: route.id,
             api_id: route.api_id,

@@ -1,7 +1,7 @@
 //! Routes of an API.
 
-pub mod json;
-pub mod pages;
+pub(crate) mod json;
+pub(crate) mod pages;
 
 use domain::FieldError;
 use domain::id::{ApiId, RouteId};
@@ -15,13 +15,13 @@ use crate::authority::Authority;
 use crate::clock::Now;
 use json::RouteView;
 
-pub use json::api;
-pub use pages::pages;
+pub(crate) use json::api;
+pub(crate) use pages::pages;
 
 /// Of one API; lists are never cut off.
-pub const ROUTES_MAX: u32 = 1_000;
+pub(crate) const ROUTES_MAX: u32 = 1_000;
 
-pub async fn create(
+pub(crate) async fn create(
     authority: &Authority,
     tx: &mut PlatformTx,
     api: ApiId,
@@ -42,7 +42,7 @@ pub async fn create(
 }
 
 /// Replaces all that is said of it. `seen`: the edition that the caller knows.
-pub async fn update(
+pub(crate) async fn update(
     authority: &Authority,
     tx: &mut PlatformTx,
     (api, id, seen): (ApiId, RouteId, Option<i32>),
@@ -58,7 +58,7 @@ pub async fn update(
     Ok(after)
 }
 
-pub async fn delete(
+pub(crate) async fn delete(
     authority: &Authority,
     tx: &mut PlatformTx,
     (api, id, seen): (ApiId, RouteId, Option<i32>),
@@ -71,7 +71,7 @@ pub async fn delete(
     action::audit(tx, authority, Action::DeleteRoute, event, now).await
 }
 
-pub async fn get(
+pub(crate) async fn get(
     authority: &Authority,
     tx: &mut PlatformTx,
     (api, id): (ApiId, RouteId),
@@ -81,7 +81,7 @@ pub async fn get(
 }
 
 /// All of an API, by path.
-pub async fn list(
+pub(crate) async fn list(
     authority: &Authority,
     tx: &mut PlatformTx,
     api: ApiId,

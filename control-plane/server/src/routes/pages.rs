@@ -27,7 +27,7 @@ use crate::page::{Answer, Failure, Operator, form_errors, go_to, invalid, page};
 
 const UPSTREAMS_MAX: u32 = 1_000;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route(
             "/admin/apis/{api}/routes/new",
@@ -45,7 +45,7 @@ pub fn pages() -> Router<App> {
 
 /// Routes as the page of their API lists them: literal segments before parameters, as nodes try
 /// them.
-pub fn rows(routes: &[Route], upstreams: &[Upstream]) -> Vec<RouteRow> {
+pub(crate) fn rows(routes: &[Route], upstreams: &[Upstream]) -> Vec<RouteRow> {
     let mut ordered: Vec<&Route> = routes.iter().collect();
     ordered.sort_by_key(|route| rank(&route.path));
     ordered

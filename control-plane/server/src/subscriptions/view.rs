@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 /// A tenant on a plan.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Subscription)]
-pub struct SubscriptionView {
+pub(crate) struct SubscriptionView {
     #[schema(value_type = String)]
     pub id: SubscriptionId,
     #[schema(value_type = String)]
@@ -31,7 +31,7 @@ pub struct SubscriptionView {
 }
 
 impl SubscriptionView {
-    pub fn of(subscription: &Subscription) -> Self {
+    pub(crate) fn of(subscription: &Subscription) -> Self {
         Self {
             id: subscription.id,
             tenant_id: subscription.tenant_id,

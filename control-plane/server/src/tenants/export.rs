@@ -22,7 +22,7 @@ const PAGE: u32 = 1_000;
 const USAGE: Duration = Duration::days(800);
 const USAGE_ROWS_MAX: u32 = 1_000_000;
 
-pub async fn export(
+pub(crate) async fn export(
     authority: &Authority,
     tx: &mut PlatformTx,
     tenant: TenantId,
@@ -122,6 +122,6 @@ fn usage_row(row: &UsageRow) -> Value {
 }
 
 /// `tenant-ten_….json`: what a browser saves it as.
-pub fn file_name(tenant: TenantId, at: OffsetDateTime) -> String {
+pub(crate) fn file_name(tenant: TenantId, at: OffsetDateTime) -> String {
     format!("{tenant}-{}.json", at.date())
 }

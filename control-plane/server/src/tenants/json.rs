@@ -6,7 +6,6 @@ use axum::response::Response;
 use domain::FieldError;
 use domain::id::{PlanId, SubscriptionId, TenantId};
 use domain::permission::Action;
-use domain::subscription::Subscription;
 use domain::tenant::{TenantName, TenantStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,7 +24,7 @@ use crate::json::{
 use crate::subscriptions::view::SubscriptionView;
 use crate::subscriptions::{self, Conflicting, Order};
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(json::route(Action::ListTenants, routes!(list)))
         .routes(json::route(Action::CreateTenant, routes!(create)))
@@ -77,7 +76,7 @@ struct TenantInput {
     status: TenantStatus,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PlanChangeInput {
     /// The plan that takes the place of the present one.
@@ -264,18 +263,23 @@ async fn export(
     request_body = PlanChangeInput, responses((status = 200, body = SubscriptionView)))]
 async fn change_plan(
     State(app): State<App>,
-    caller: Caller,
     At((tenant, id)): At<(TenantId, SubscriptionId)>,
-    seen: IfMatch,
     now: Now,
-    json::Input(input): json::Input<PlanChangeInput>,
+    edit: Edit,
 ) -> Result<Response, Stop> {
+    let Edit {
+        caller,
+        seen,
+        patch,
+    } = edit;
+    let authority = &caller.authority;
     let mut tx = app.db.platform_tx().await?;
-    let at = (tenant, id, seen.edition()?);
-    let plan = input.plan_id;
-    let after: Subscription =
-        super::plan_change::change(&caller.authority, &mut tx, at, plan, now).await?;
+    let present = store::subscriptions::get(&mut tx, tenant, id).await?;
+    seen.check(present.edition)?;
+    let plan_id = present.plan_id;
+    let PlanChangeInput { plan_id } = patch.apply(&PlanChangeInput { plan_id })?;
+    let at = (tenant, id, Some(present.edition));
+    let after = super::plan_change::change(authority, &mut tx, at, plan_id, now).await?;
     tx.commit().await?;
-    let view = SubscriptionView::of(&after);
-    Ok(json::show(after.edition, &view))
+    Ok(json::show(after.edition, &SubscriptionView::of(&after)))
 }

@@ -1,9 +1,9 @@
 //! Customers, as the platform sees them.
 
-pub mod export;
+pub(crate) mod export;
 mod json;
 mod pages;
-pub mod plan_change;
+pub(crate) mod plan_change;
 mod steps;
 
 use domain::id::TenantId;
@@ -19,10 +19,10 @@ use crate::action::{self, ActionError, Change, Subject};
 use crate::authority::Authority;
 use crate::clock::Now;
 
-pub use json::api;
-pub use pages::{pages, plan_names};
+pub(crate) use json::api;
+pub(crate) use pages::{pages, plan_names};
 
-pub async fn create(
+pub(crate) async fn create(
     authority: &Authority,
     tx: &mut PlatformTx,
     name: TenantName,
@@ -36,7 +36,7 @@ pub async fn create(
     Ok(tenant)
 }
 
-pub async fn get(
+pub(crate) async fn get(
     authority: &Authority,
     tx: &mut Conn,
     id: TenantId,
@@ -46,7 +46,7 @@ pub async fn get(
 }
 
 /// The newest first, before `before`.
-pub async fn list(
+pub(crate) async fn list(
     authority: &Authority,
     tx: &mut PlatformTx,
     search: &store::tenants::Search,
@@ -58,7 +58,7 @@ pub async fn list(
 }
 
 /// `seen`: the edition that the caller knows.
-pub async fn rename(
+pub(crate) async fn rename(
     authority: &Authority,
     tx: &mut Conn,
     (id, seen): (TenantId, Option<i32>),
@@ -75,7 +75,7 @@ pub async fn rename(
 }
 
 /// Its requests are refused within about a second; its people may look but not change anything.
-pub async fn suspend(
+pub(crate) async fn suspend(
     authority: &Authority,
     tx: &mut PlatformTx,
     (id, seen): (TenantId, Option<i32>),
@@ -85,7 +85,7 @@ pub async fn suspend(
     set_status(authority, tx, (id, seen), to, now).await
 }
 
-pub async fn resume(
+pub(crate) async fn resume(
     authority: &Authority,
     tx: &mut PlatformTx,
     (id, seen): (TenantId, Option<i32>),
@@ -116,7 +116,7 @@ async fn set_status(
 }
 
 /// Deletes the tenant with everything that is its own; what the audit log says of it stays.
-pub async fn delete(
+pub(crate) async fn delete(
     authority: &Authority,
     tx: &mut PlatformTx,
     (id, seen): (TenantId, Option<i32>),
@@ -132,7 +132,7 @@ pub async fn delete(
 /// A tenant.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Tenant)]
-pub struct TenantView {
+pub(crate) struct TenantView {
     #[schema(value_type = String)]
     pub id: TenantId,
     pub name: String,
@@ -143,7 +143,7 @@ pub struct TenantView {
 }
 
 impl TenantView {
-    pub fn of(tenant: &Tenant) -> Self {
+    pub(crate) fn of(tenant: &Tenant) -> Self {
         Self {
             id: tenant.id,
             name: tenant.name.clone(),

@@ -33,7 +33,7 @@ const KEYS_SHOWN: u32 = 20;
 const MEMBERS_SHOWN: u32 = 100;
 const PLANS_MAX: u32 = 1_000;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route("/admin/tenants", get(show_list))
         .route("/admin/tenants/{tenant}", get(show_one))
@@ -132,7 +132,7 @@ async fn rows(
 }
 
 /// What a tenant is on, or that it is on nothing.
-pub fn plan_names(tenant: TenantId, held: &[Subscription]) -> String {
+pub(crate) fn plan_names(tenant: TenantId, held: &[Subscription]) -> String {
     let own = held.iter().filter(|one| one.tenant_id == tenant);
     let names: Vec<&str> = own.map(|one| one.plan_name.as_str()).collect();
     match names.is_empty() {

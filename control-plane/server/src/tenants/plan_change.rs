@@ -13,7 +13,7 @@ use crate::clock::Now;
 
 /// Ends a subscription and brings one on `plan` into force in its place. What was used of a quota
 /// stays used where both plans count in one group.
-pub async fn change(
+pub(crate) async fn change(
     authority: &Authority,
     tx: &mut PlatformTx,
     (tenant, id, seen): (TenantId, SubscriptionId, Option<i32>),

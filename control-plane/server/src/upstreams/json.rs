@@ -20,7 +20,7 @@ use crate::json::{
     self, At, Caller, Creation, Edit, IfMatch, Listed, Made, PageQuery, Search, Stop,
 };
 
-pub fn api() -> OpenApiRouter<App> {
+pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(json::route(Action::ListUpstreams, routes!(list)))
         .routes(json::route(Action::CreateUpstream, routes!(create)))
@@ -32,7 +32,7 @@ pub fn api() -> OpenApiRouter<App> {
 /// What can be said of an upstream.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct UpstreamInput {
+pub(crate) struct UpstreamInput {
     /// 1 to 100 characters, unlike any other upstream's.
     #[schema(example = "orders-service")]
     pub name: String,
@@ -42,7 +42,7 @@ pub struct UpstreamInput {
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct TargetInput {
+pub(crate) struct TargetInput {
     /// Scheme, host, port and an optional path prefix.
     #[schema(example = "http://10.0.0.7:8080")]
     pub url: String,
@@ -57,7 +57,7 @@ fn one() -> u32 {
 }
 
 impl UpstreamInput {
-    pub fn parse(self) -> Result<UpstreamTerms, Vec<FieldError>> {
+    pub(crate) fn parse(self) -> Result<UpstreamTerms, Vec<FieldError>> {
         let targets: Vec<(String, u32)> = self
             .targets
             .into_iter()
@@ -86,7 +86,7 @@ impl TargetInput {
 /// An upstream.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Upstream)]
-pub struct UpstreamView {
+pub(crate) struct UpstreamView {
     #[schema(value_type = String, example = "ups_01jdq7m2k9e5v8r3x6t4w1z0ab")]
     pub id: UpstreamId,
     #[serde(flatten)]
@@ -96,7 +96,7 @@ pub struct UpstreamView {
 }
 
 impl UpstreamView {
-    pub fn of(upstream: &Upstream) -> Self {
+    pub(crate) fn of(upstream: &Upstream) -> Self {
         Self {
             id: upstream.id,
             terms: UpstreamInput::of(upstream),

@@ -1,6 +1,6 @@
 //! Where requests go.
 
-pub mod json;
+pub(crate) mod json;
 mod pages;
 
 use domain::FieldError;
@@ -15,19 +15,19 @@ use crate::authority::Authority;
 use crate::clock::Now;
 use json::UpstreamView;
 
-pub use json::api;
-pub use pages::pages;
+pub(crate) use json::api;
+pub(crate) use pages::pages;
 
 /// What an operator says of an upstream.
 #[derive(Debug, Clone)]
-pub struct UpstreamTerms {
+pub(crate) struct UpstreamTerms {
     pub name: UpstreamName,
     pub targets: Vec<NewTarget>,
 }
 
 impl UpstreamTerms {
     /// From a name and addresses with weights.
-    pub fn parse(name: &str, targets: &[(String, u32)]) -> Result<Self, Vec<FieldError>> {
+    pub(crate) fn parse(name: &str, targets: &[(String, u32)]) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
         let name = UpstreamName::parse(name).map_err(|error| errors.push(error));
         let mut parsed: Vec<NewTarget> = Vec::new();
@@ -63,7 +63,7 @@ impl UpstreamTerms {
     }
 }
 
-pub async fn create(
+pub(crate) async fn create(
     authority: &Authority,
     tx: &mut PlatformTx,
     terms: UpstreamTerms,
@@ -79,7 +79,7 @@ pub async fn create(
 }
 
 /// Replaces name and targets. `seen`: the edition that the caller knows.
-pub async fn update(
+pub(crate) async fn update(
     authority: &Authority,
     tx: &mut PlatformTx,
     (id, seen): (UpstreamId, Option<i32>),
@@ -96,7 +96,7 @@ pub async fn update(
 }
 
 /// Fails while an API or a route points there.
-pub async fn delete(
+pub(crate) async fn delete(
     authority: &Authority,
     tx: &mut PlatformTx,
     (id, seen): (UpstreamId, Option<i32>),
@@ -113,7 +113,7 @@ pub async fn delete(
     action::audit(tx, authority, Action::DeleteUpstream, event, now).await
 }
 
-pub async fn get(
+pub(crate) async fn get(
     authority: &Authority,
     tx: &mut PlatformTx,
     id: UpstreamId,
@@ -123,7 +123,7 @@ pub async fn get(
 }
 
 /// Oldest first.
-pub async fn list(
+pub(crate) async fn list(
     authority: &Authority,
     tx: &mut PlatformTx,
     after: Option<UpstreamId>,

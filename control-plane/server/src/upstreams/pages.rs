@@ -25,7 +25,7 @@ use crate::page::{Answer, Failure, Operator, form_errors, go_to, invalid, page};
 pub const ALL: u32 = 1_000;
 const USERS_MAX: u32 = 10_000;
 
-pub fn pages() -> Router<App> {
+pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route("/admin/upstreams", get(show_list))
         .route("/admin/upstreams/new", get(show_new).post(create_here))

@@ -36,4 +36,3 @@ pub(crate) async fn api(operator: &Program, name: &str, base_path: &str) -> Stri
     let body = json!({"name": name, "base_path": base_path, "upstream_id": upstream});
     id(&operator.post("/apis", body).await.body)
 }
-

@@ -487,4 +487,3 @@ async fn a_declined_request_changes_nothing_and_tells_why() {
     let (_, body) = stack.mails_to("o@example.com").await.remove(0);
     assert!(body.contains("Not this month."), "{body}");
 }
-
