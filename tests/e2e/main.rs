@@ -5,6 +5,7 @@ mod key_revocation;
 mod outage;
 mod quota;
 mod repository_rules;
+mod sign_up;
 mod up;
 
 /// Any plane as a process.

@@ -4,7 +4,9 @@
 //! are asked for until a deadline; tests run at once without meeting each other's ports.
 //! Entry: [`stack::Stack::start`].
 
+pub mod browser;
 pub mod planes;
 pub mod ports;
 pub mod stack;
+pub mod visitor;
 pub mod wait;
