@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use store::sessions::Sessions;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -42,5 +43,9 @@ async fn once(app: &App, now: OffsetDateTime) -> store::Result<()> {
     store::idempotency::delete_before(&mut tx, now - IDEMPOTENCY_KEPT, ROWS_AT_ONCE).await?;
     store::outbox::all_tenants_delete_before(&mut tx, now - MAILS_KEPT, ROWS_AT_ONCE).await?;
     store::users::delete_expired_codes(&mut tx, now, ROWS_AT_ONCE).await?;
-    tx.commit().await
+    tx.commit().await?;
+    Sessions::new(app.db.clone())
+        .delete_expired(ROWS_AT_ONCE)
+        .await?;
+    Ok(())
 }

@@ -43,6 +43,8 @@ pub struct PlanCard {
     pub quota: String,
     pub apis: Vec<String>,
     pub offer: PlanOffer,
+    /// Where ending the subscription is asked about, if the tenant has it.
+    pub end_href: Option<String>,
 }
 
 /// What a tenant can do about a plan.
@@ -185,6 +187,8 @@ impl PlanCard {
             quota: "1,000,000 per month".to_owned(),
             apis: vec!["Orders".to_owned(), "Tracking".to_owned()],
             offer,
+            end_href: (offer == PlanOffer::Current)
+                .then(|| "/t/ten_1/subscriptions/sub_1/end".to_owned()),
         }
     }
 }

@@ -32,10 +32,11 @@ pub(crate) async fn example(
     Ok(best.map(|(_, curl)| curl))
 }
 
-/// What changes nothing and needs no value filled in comes first.
+/// What needs the key comes first, then what changes nothing and needs no value filled in.
 fn rank(route: &Route, method: &str) -> u8 {
+    let is_open = !route.api_key_required;
     let needs_values = route.path.contains('{');
-    u8::from(method != "GET") * 2 + u8::from(needs_values)
+    u8::from(is_open) * 4 + u8::from(method != "GET") * 2 + u8::from(needs_values)
 }
 
 fn method(route: &Route) -> &str {

@@ -172,7 +172,7 @@ impl FromRequestParts<App> for Operator {
         let SignedIn { visit, person } = SignedIn::from_request_parts(parts, app).await?;
         let Some(role) = person.role else {
             let detail = "these pages are for those who run the platform";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).into());
+            return Err(Problem::new(StatusCode::FORBIDDEN, "operators_only", detail).into());
         };
         let mut tx = app.db.platform_tx().await?;
         let status = SubscriptionStatus::Pending;

@@ -82,6 +82,7 @@ fn advice(status: StatusCode, code: &str) -> &'static str {
         (StatusCode::NOT_FOUND, _) => {
             "Check the address: it may be mistyped, or you may have no access to what is there."
         }
+        (_, "operators_only") => "Your own console is one click away.",
         (StatusCode::FORBIDDEN, _) => "Ask an owner or admin of the tenant.",
         (StatusCode::SERVICE_UNAVAILABLE, _) => {
             "Gateways keep serving meanwhile. Try again in a minute."

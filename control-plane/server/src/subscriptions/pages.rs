@@ -69,9 +69,21 @@ async fn show(State(app): State<App>, member: Member, now: Now) -> Answer {
     let offered = store::plans::list(&mut tx, listed, None, PLANS_MAX).await?;
     let names = api_names(&mut tx).await?;
     let mut plans = Vec::with_capacity(offered.len());
+    for one in held_plans(&mut tx, &held).await? {
+        plans.push(PlanCard {
+            end_href: member
+                .may(Action::EndSubscription)
+                .then(|| format!("/t/{tenant}/subscriptions/{}/end", one.0)),
+            ..card(&one.1, PlanOffer::Current, &names)
+        });
+    }
     for plan in &offered {
+        let own = held.iter().find(|one| one.plan_id == plan.id);
+        if own.is_some_and(|one| one.status == SubscriptionStatus::Active) {
+            continue;
+        }
         let blocks = conflicting(&mut tx, tenant, plan).await?;
-        plans.push(card(plan, offer(plan, &held, &blocks), &names));
+        plans.push(card(plan, offer(plan, own.is_some(), &blocks), &names));
     }
     let pending = held
         .iter()
@@ -91,14 +103,30 @@ async fn show(State(app): State<App>, member: Member, now: Now) -> Answer {
     })
 }
 
-fn offer(plan: &Plan, held: &[Subscription], blocks: &[Subscription]) -> PlanOffer {
-    let own = held.iter().find(|one| one.plan_id == plan.id);
-    match own.map(|one| one.status) {
-        Some(SubscriptionStatus::Active) => PlanOffer::Current,
-        Some(_) => PlanOffer::Pending,
-        None if !plan.is_self_service => PlanOffer::Request,
-        None if blocks.is_empty() => PlanOffer::Choose,
-        None => PlanOffer::Switch,
+/// What the tenant is on, in the terms that hold for it, also where the plan is offered no more.
+async fn held_plans(
+    tx: &mut Tx,
+    held: &[Subscription],
+) -> Result<Vec<(SubscriptionId, Plan)>, ActionError> {
+    let mut plans = Vec::new();
+    for one in held {
+        if one.status == SubscriptionStatus::Active {
+            let plan = store::plans::get_version(tx, one.plan_id, one.plan_version).await?;
+            plans.push((one.id, plan));
+        }
+    }
+    Ok(plans)
+}
+
+fn offer(plan: &Plan, is_asked_for: bool, blocks: &[Subscription]) -> PlanOffer {
+    if is_asked_for {
+        PlanOffer::Pending
+    } else if !plan.is_self_service {
+        PlanOffer::Request
+    } else if blocks.is_empty() {
+        PlanOffer::Choose
+    } else {
+        PlanOffer::Switch
     }
 }
 
@@ -113,6 +141,7 @@ fn card(plan: &Plan, offer: PlanOffer, names: &HashMap<ApiId, String>) -> PlanCa
         quota: cards::quota_text(&plan.terms),
         apis: cards::apis_text(&plan.terms, names),
         offer,
+        end_href: None,
     }
 }
 

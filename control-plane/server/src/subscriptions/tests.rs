@@ -103,6 +103,14 @@ async fn changing_over_ends_what_cannot_stand_beside_the_new_plan() {
     assert!(asked.body.contains("Your subscription to Free ends now."));
     let done = browser.fill(&asked, &switch, &[]).await;
     assert_eq!(done.status, 303, "{}", done.body);
+    // What ended can be taken again, and what is in force be ended.
+    let plans = browser.get(&format!("/t/{tenant}/plans")).await;
+    let end = plans
+        .between(&format!("href=\"/t/{tenant}/subscriptions/"), "\"")
+        .expect("a way to end it");
+    let end = format!("/t/{tenant}/subscriptions/{end}");
+    let asked = browser.get(&end).await;
+    assert!(asked.body.contains("End Pro?"));
     let list = program.get(&path).await;
     let states: Vec<(&str, &str)> = list.body["items"]
         .as_array()

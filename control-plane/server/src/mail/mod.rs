@@ -1,6 +1,9 @@
 //! Mails: written down by the transaction that causes them, sent after it. Without `SMTP_URL` they
 //! stay where they are written down, and operators of a local stack read them there.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use domain::email::Email;
@@ -177,35 +180,4 @@ fn default_sender(public_url: &str) -> String {
     let uri: Option<http::Uri> = public_url.parse().ok();
     let host = uri.as_ref().and_then(http::Uri::host);
     format!("Tollgate <tollgate@{}>", host.unwrap_or("localhost"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_sender_is_our_host_or_what_the_url_names() {
-        let sender = |url: &str| {
-            Smtp::new(url, "https://console.example.com").map(|smtp| smtp.from.to_string())
-        };
-        assert_eq!(
-            sender("smtp://localhost").ok().as_deref(),
-            Some("Tollgate <tollgate@console.example.com>")
-        );
-        assert_eq!(
-            sender("smtps://mail.example.com?from=gate%40example.com")
-                .ok()
-                .as_deref(),
-            Some("gate@example.com")
-        );
-        assert!(sender("smtps://mail.example.com?from=nobody").is_err());
-        assert!(sender("https://mail.example.com").is_err());
-    }
-
-    #[test]
-    fn attempts_come_less_and_less_often() {
-        for (attempts, seconds) in [(1, 30), (2, 60), (5, 480), (8, 3600), (100, 3600)] {
-            assert_eq!(pause_after(attempts).whole_seconds(), seconds, "{attempts}");
-        }
-    }
 }
