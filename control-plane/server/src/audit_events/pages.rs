@@ -170,6 +170,8 @@ fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<AuditChange> {
     let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
     names.sort_unstable();
     names.dedup();
+    // The entry itself says which thing and when.
+    names.retain(|name| !["id", "created_at"].contains(&name.as_str()));
     names
         .into_iter()
         .filter(|name| before.get(*name) != after.get(*name))

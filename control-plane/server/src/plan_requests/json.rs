@@ -42,6 +42,8 @@ struct PlanRequestView {
     plan_name: String,
     /// Email address of who asked, as far as the person is there still.
     asked_by: Option<String>,
+    /// What the tenant wrote.
+    message: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
@@ -56,6 +58,7 @@ impl PlanRequestView {
             plan_id: asked.plan_id,
             plan_name: asked.plan_name,
             asked_by: request.asked_by,
+            message: asked.message,
             created_at: asked.created_at,
         }
     }

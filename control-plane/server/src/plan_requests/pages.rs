@@ -64,7 +64,9 @@ async fn row(
     if terms.rate.is_some() {
         limits.push(format!("burst {}", burst_text(terms)));
     }
-    limits.extend([quota_text(terms), price_text(terms)]);
+    let quota = terms.quota.as_ref();
+    limits.push(quota.map_or_else(|| "no quota".to_owned(), |_| quota_text(terms)));
+    limits.push(price_text(terms));
     Ok(PlanRequestRow {
         id: asked.id.to_string(),
         tenant_id: asked.tenant_id.to_string(),
