@@ -1,6 +1,7 @@
 //! Behaviour seen through sockets and a real browser, and the rules of the repository.
 #![allow(clippy::unwrap_used)]
 
+mod isolation;
 mod key_revocation;
 mod outage;
 mod quota;

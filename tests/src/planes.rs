@@ -313,7 +313,8 @@ fn spawn(command: &mut Command) -> Child {
         .expect("the plane binary runs")
 }
 
-fn empty_database() -> String {
+/// The address of a database that is gone some time after this process.
+pub fn empty_database() -> String {
     let lease = cluster::testing::lease().expect("a PostgreSQL cluster for tests");
     let made =
         lease.database_from_template("e2e_empty", |_| Ok::<(), std::convert::Infallible>(()));

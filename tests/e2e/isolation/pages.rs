@@ -1,0 +1,136 @@
+//! Every page that belongs to somebody, and what its form sends.
+
+/// What a page's form sends: names and values with `{parameters}`.
+type Form = &'static [(&'static str, &'static str)];
+
+pub(super) struct Page {
+    pub(super) path: &'static str,
+    pub(super) is_shown: bool,
+    /// `None`: it has no form.
+    pub(super) form: Option<Form>,
+}
+
+const fn shown(path: &'static str) -> Page {
+    Page {
+        path,
+        is_shown: true,
+        form: None,
+    }
+}
+
+const fn both(path: &'static str, form: Form) -> Page {
+    Page {
+        path,
+        is_shown: true,
+        form: Some(form),
+    }
+}
+
+const fn sent(path: &'static str, form: Form) -> Page {
+    Page {
+        path,
+        is_shown: false,
+        form: Some(form),
+    }
+}
+
+/// A value that forms which show a secret carry: 16 bytes, base64url.
+const NONCE: (&str, &str) = ("form_nonce", "c3dlZXBzd2VlcHN3ZWVwcw");
+const PLAN: Form = &[("plan_id", "{plan}")];
+const UPSTREAM: Form = &[
+    ("name", "Taken over"),
+    ("target_url", "http://127.0.0.1:9"),
+    ("target_weight", "1"),
+];
+const API: Form = &[
+    ("name", "Taken over"),
+    ("upstream_id", "{upstream}"),
+    ("api_key_header", "x-api-key"),
+];
+const ROUTE: Form = &[("path", "/taken")];
+const PLAN_TERMS: Form = &[("name", "Taken over"), ("apply_to", "all")];
+
+/// Pages for anybody, and one's own that name nobody.
+pub(super) const OPEN: &[&str] = &[
+    "/",
+    "/account",
+    "/account/tokens/new",
+    "/console",
+    "/forgot",
+    "/forgot/reset",
+    "/healthz",
+    "/login",
+    "/logout",
+    "/metrics",
+    "/readyz",
+    "/signup",
+    "/signup/confirm",
+    "/signup/resend",
+    "/static/{*file}",
+];
+
+pub(super) const OWN: &[Page] = &[both("/account/tokens/{token}/revoke", &[])];
+
+/// What ends something comes last.
+pub(super) const TENANT: &[Page] = &[
+    shown("/t/{tenant}"),
+    shown("/t/{tenant}/usage"),
+    both("/t/{tenant}/settings", &[("name", "Taken over")]),
+    shown("/t/{tenant}/keys"),
+    both("/t/{tenant}/keys/new", &[("name", "mine"), NONCE]),
+    both("/t/{tenant}/keys/{key}", &[("name", "Taken over")]),
+    both("/t/{tenant}/keys/{key}/rotate", &[("grace", "0"), NONCE]),
+    both("/t/{tenant}/plans", PLAN),
+    both("/t/{tenant}/plans/{plan}/request", &[("message", "please")]),
+    both("/t/{tenant}/plans/{plan}/switch", &[]),
+    sent("/t/{tenant}/plans/requests/{subscription}/withdraw", &[]),
+    both("/t/{tenant}/subscriptions/{subscription}/end", &[]),
+    both("/t/{tenant}/keys/{key}/revoke", &[]),
+];
+
+pub(super) const ADMIN: &[Page] = &[
+    shown("/admin"),
+    shown("/admin/audit"),
+    shown("/admin/outbox"),
+    shown("/admin/requests"),
+    shown("/admin/tenants"),
+    shown("/admin/tenants/{tenant}"),
+    shown("/admin/tenants/{tenant}/export"),
+    both("/admin/tenants/{tenant}/suspend", &[]),
+    sent("/admin/tenants/{tenant}/resume", &[]),
+    sent("/admin/tenants/{tenant}/subscriptions", PLAN),
+    sent("/admin/tenants/{tenant}/subscriptions/{subscription}", PLAN),
+    both(
+        "/admin/tenants/{tenant}/subscriptions/{subscription}/cancel",
+        &[],
+    ),
+    both("/admin/tenants/{tenant}/keys/{key}/revoke", &[]),
+    shown("/admin/plans"),
+    both("/admin/plans/new", PLAN_TERMS),
+    both("/admin/plans/{plan}", PLAN_TERMS),
+    shown("/admin/apis"),
+    both("/admin/apis/new", API),
+    both("/admin/apis/{api}", API),
+    both("/admin/apis/{api}/routes/new", ROUTE),
+    both("/admin/apis/{api}/routes/{route}", ROUTE),
+    shown("/admin/upstreams"),
+    both("/admin/upstreams/new", UPSTREAM),
+    both("/admin/upstreams/{upstream}", UPSTREAM),
+    shown("/admin/nodes"),
+    both(
+        "/admin/nodes/enroll",
+        &[("name", "mine"), ("uses", "1"), ("lifetime", "1h"), NONCE],
+    ),
+    sent("/admin/nodes/enroll-tokens/{token}/revoke", &[]),
+    both("/admin/requests/{request}/decline", &[("reason", "no")]),
+    sent("/admin/requests/{request}/approve", &[]),
+    both("/admin/nodes/{node}/revoke", &[]),
+    both("/admin/plans/{plan}/retire", &[]),
+    both("/admin/apis/{api}/routes/{route}/delete", &[]),
+    both("/admin/apis/{api}/delete", &[]),
+    both("/admin/upstreams/{upstream}/delete", &[]),
+    both(
+        "/admin/tenants/{tenant}/delete",
+        &[("confirmation", "swept")],
+    ),
+];
