@@ -1,8 +1,9 @@
 //! Listening: plain or TLS, HTTP/1.1 and HTTP/2, with bounds on connections and on slow clients.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::TlsFiles;
 
 const CONNECTIONS_MAX: usize = 10_000;
+/// A proxy in front counts as one client, so this is generous.
+const PER_ADDRESS_MAX: usize = 2_000;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long open requests may go on after a shutdown was asked for.
@@ -80,6 +83,7 @@ pub async fn serve(
 ) {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let by_address = ByAddress::default();
     loop {
         let place = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -97,14 +101,51 @@ pub async fn serve(
                 }
             },
         };
+        let Some(share) = by_address.enter(peer.ip()) else {
+            continue;
+        };
         let (tls, router, watcher) = (tls.clone(), router.clone(), graceful.watcher());
         tokio::spawn(async move {
-            let _place = place;
+            let _places = (place, share);
             connection(stream, peer, tls, router, watcher).await;
         });
     }
     drop(listener);
     let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
+}
+
+/// Connections per client address, so that one client does not take all places.
+#[derive(Clone, Default)]
+struct ByAddress(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+struct Share {
+    all: ByAddress,
+    address: IpAddr,
+}
+
+impl ByAddress {
+    fn enter(&self, address: IpAddr) -> Option<Share> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= PER_ADDRESS_MAX {
+            return None;
+        }
+        *count += 1;
+        let all = self.clone();
+        Some(Share { all, address })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut counts = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
 }
 
 async fn connection(
@@ -116,23 +157,53 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     match tls {
-        None => exchange(TokioIo::new(stream), peer, router, watcher).await,
+        None => {
+            exchange(
+                (TokioIo::new(stream), Protocol::Http1),
+                peer,
+                router,
+                watcher,
+            )
+            .await
+        }
         Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-            Ok(Ok(stream)) => exchange(TokioIo::new(stream), peer, router, watcher).await,
+            Ok(Ok(stream)) => {
+                let protocol = match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => Protocol::Http2,
+                    _ => Protocol::Http1,
+                };
+                exchange((TokioIo::new(stream), protocol), peer, router, watcher).await;
+            }
             Ok(Err(cause)) => tracing::debug!(%peer, %cause, "TLS handshake failed"),
             Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
         },
     }
 }
 
-async fn exchange<I>(io: I, peer: SocketAddr, router: Router, watcher: Watcher)
-where
+/// Known before the first byte, so that a silent client meets the deadline of its protocol:
+/// telling them apart by what comes would wait for it without one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+async fn exchange<I>(
+    (io, protocol): (I, Protocol),
+    peer: SocketAddr,
+    router: Router,
+    watcher: Watcher,
+) where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     let service = hyper_util::service::TowerToHyperService::new(
         router.layer(axum::Extension(ConnectInfo(peer))),
     );
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = match protocol {
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+    };
     builder
         .http1()
         .timer(TokioTimer::new())

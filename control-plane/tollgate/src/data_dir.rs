@@ -49,6 +49,16 @@ impl DataDir {
         self.path.join(name)
     }
 
+    /// Makes a folder that only its owner enters.
+    pub fn create_private(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.join(name);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("cannot create {}", path.display()))
+    }
+
     /// The file's text; `None` where there is no such file.
     pub fn read(&self, name: &str) -> anyhow::Result<Option<String>> {
         let path = self.join(name);

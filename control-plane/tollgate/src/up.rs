@@ -33,7 +33,11 @@ pub async fn up(args: UpArgs, shutdown: CancellationToken) -> anyhow::Result<()>
 
     let mut notes = Vec::new();
     let database = Database::start(&args, &data_dir, &mut notes)?;
-    let outcome = run_on(&database, &args, &ports, &data_dir, notes, shutdown).await;
+    let place = Place {
+        ports: &ports,
+        data_dir: &data_dir,
+    };
+    let outcome = run_on(&database, &args, place, notes, shutdown).await;
     data_dir.remove(UP_JSON)?;
     let stopped = database.stop();
     outcome.and(stopped)
@@ -100,15 +104,21 @@ fn run_install(install: &cluster::InstallCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where a stack listens and keeps its data.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    ports: &'a Ports,
+    data_dir: &'a DataDir,
+}
+
 async fn run_on(
     database: &Database,
     args: &UpArgs,
-    ports: &Ports,
-    data_dir: &DataDir,
+    Place { ports, data_dir }: Place<'_>,
     mut notes: Vec<String>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    std::fs::create_dir_all(data_dir.join(LOGS)).context("cannot create the log directory")?;
+    data_dir.create_private(LOGS)?;
     let _logging = server::telemetry::start_logging_to(&data_dir.join(LOGS).join("tollgate.log"))?;
     let control_plane = ControlPlane::start(server_config(database, ports, data_dir)?).await?;
     let stack = prepare_stack(&control_plane, args, ports, data_dir, &mut notes).await?;

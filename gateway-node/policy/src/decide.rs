@@ -21,6 +21,9 @@ use crate::request::{Now, Request};
 use crate::routing::Found;
 use crate::tenants::{self, Plan, Quota, Subscription, Tenant};
 
+/// Longest wait for the first lease of a period, where the route's own is shorter.
+const FIRST_LEASE_WAIT: Duration = Duration::from_secs(1);
+
 /// What becomes of a request.
 #[derive(Debug)]
 #[expect(
@@ -400,9 +403,17 @@ fn take_quota(mut permit: Permit, slot: Arc<QuotaSlot>, quota: &Quota, now: Now)
         }
         QuotaTake::Exhausted => refuse_permit(permit, &slot, RefusalCode::QuotaExceeded, now),
         QuotaTake::Empty => {
+            // Before the first lease nothing is known of the store: a new tenant's first request
+            // is not refused for the milliseconds that drawing it takes.
+            let is_first = slot.known(now.mono_ns).is_none();
+            let patience = if is_first {
+                FIRST_LEASE_WAIT
+            } else {
+                Duration::ZERO
+            };
             let question = Question::Lease {
                 slot: slot.clone(),
-                wait: permit.route().lease_wait,
+                wait: permit.route().lease_wait.max(patience),
             };
             let pending = Pending {
                 permit,

@@ -87,7 +87,7 @@ impl Default for Limits {
             header_bytes_max: 32 << 10,
             body_bytes_max: 100 << 20,
             connections_max: 20_000,
-            connections_per_address_max: 2_000,
+            connections_per_address_max: 256,
             upstream_connections_max: 4_096,
             upstream_idle_per_target_max: 256,
         }

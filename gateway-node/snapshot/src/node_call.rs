@@ -9,7 +9,8 @@ use crate::id::NodeId;
 
 /// A call is accepted this long before and after the instant it says it was made at.
 pub const LIFETIME_SECONDS: i64 = 60;
-const TOKEN_BYTES_MAX: usize = 2048;
+const TOKEN_BYTES_MAX: usize = 16 << 10;
+const NONCE_LENGTH_MAX: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Claims {
@@ -115,8 +116,12 @@ pub fn verify(
         jsonwebtoken::decode::<Claims>(token, &DecodingKey::from_ed_der(public_key), &validation)
             .map_err(|_| CallError::Signature)?
             .claims;
-    if (now_seconds - claims.iat).abs() > LIFETIME_SECONDS {
+    let age = now_seconds.checked_sub(claims.iat).map(i64::unsigned_abs);
+    if age.is_none_or(|age| age > LIFETIME_SECONDS.unsigned_abs()) {
         return Err(CallError::Time);
+    }
+    if claims.jti.len() > NONCE_LENGTH_MAX {
+        return Err(CallError::Malformed);
     }
     let is_this_call = claims.method == call.method
         && claims.target == call.target

@@ -1,5 +1,7 @@
 //! Polling: `GET /node/v1/snapshot` with what the node has, and what it says about it.
 
+use base64::Engine;
+
 use crate::chunk::Address;
 use crate::manifest::Version;
 use crate::sign::Signed;
@@ -11,6 +13,8 @@ pub const DATA_KEYS_PATH: &str = "/node/v1/data-keys";
 pub const WAIT_SECONDS_MAX: u64 = 25;
 /// On 200 and 304: the freshness statement, base64url of its [`Signed`] form.
 pub const FRESHNESS_HEADER: &str = "x-tollgate-freshness";
+/// A signed manifest in a poll is no longer.
+const EVIDENCE_LENGTH_MAX: usize = 4096;
 /// A rejection's detail is cut to this many characters.
 const DETAIL_LENGTH_MAX: usize = 200;
 
@@ -33,6 +37,9 @@ pub struct PollQuery {
     pub manifest: Option<Address>,
     pub wait_seconds: u64,
     pub rejected: Option<RejectedReport>,
+    /// The active manifest, base64url of its [`Signed`] form: a node's word about a revision that
+    /// the control plane does not know is evidence then, and no mere claim.
+    pub evidence: Option<String>,
 }
 
 /// A snapshot that the node did not take, and why.
@@ -44,6 +51,22 @@ pub struct RejectedReport {
 }
 
 impl PollQuery {
+    /// Puts the active manifest into the poll.
+    pub fn with_evidence(mut self, manifest: &Signed) -> Self {
+        let bytes = prost::Message::encode_to_vec(manifest);
+        self.evidence = Some(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes));
+        self
+    }
+
+    /// The manifest that the node shows, unverified.
+    pub fn shown_manifest(&self) -> Option<Signed> {
+        let text = self.evidence.as_ref()?;
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(text)
+            .ok()?;
+        crate::decode("evidence", &bytes, EVIDENCE_LENGTH_MAX).ok()
+    }
+
     /// The query string, of characters that need no escaping but in `detail`.
     pub fn to_query(&self) -> String {
         let mut query = format!(
@@ -52,6 +75,9 @@ impl PollQuery {
         );
         if let Some(manifest) = &self.manifest {
             query += &format!("&manifest={manifest}");
+        }
+        if let Some(evidence) = &self.evidence {
+            query += &format!("&evidence={evidence}");
         }
         if let Some(rejected) = &self.rejected {
             let detail: String = rejected
@@ -78,6 +104,9 @@ impl PollQuery {
                 "revision" => poll.applied.revision = value.parse().ok()?,
                 "wait" => poll.wait_seconds = value.parse::<u64>().ok()?.min(WAIT_SECONDS_MAX),
                 "manifest" => poll.manifest = Some(Address::from_hex(value)?),
+                "evidence" if value.len() <= EVIDENCE_LENGTH_MAX => {
+                    poll.evidence = Some(value.to_owned());
+                }
                 "rejected_epoch" => version.epoch = value.parse().ok()?,
                 "rejected_revision" => version.revision = value.parse().ok()?,
                 "rejected_code" => code = Some(value.chars().take(64).map(plain).collect()),
@@ -126,6 +155,7 @@ mod tests {
                 code: "wrong_hash".into(),
                 detail: "chunk 12 is broken".into(),
             }),
+            evidence: Some("c2lnbmVk".into()),
         };
         assert_eq!(PollQuery::parse(&poll.to_query()), Some(poll));
     }

@@ -44,6 +44,9 @@ async fn create(State(app): State<App>, now: Now, body: Bytes) -> Result<Respons
     let (node, is_new) = store::nodes::enrol(&mut tx, &token.hash(), &new, now.0)
         .await
         .map_err(|cause| match cause {
+            EnrolError::Store(store::Error::Conflict(conflict)) => {
+                Problem::new(StatusCode::CONFLICT, conflict.code(), conflict.to_string())
+            }
             EnrolError::Store(cause) => Problem::internal(&cause),
             EnrolError::Refused(refusal) => refused(refusal.to_string()),
         })?;

@@ -7,13 +7,15 @@ use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderName, StatusCode, header};
-use snapshot::manifest::Version;
+use snapshot::manifest::{Manifest, Version};
 use snapshot::poll::{FRESHNESS_HEADER, PollQuery, SNAPSHOT_PATH};
+use snapshot::sign::{Domain, Signed};
 
 use super::call::NodeCall;
 use crate::app::App;
 use crate::clock::Now;
 use crate::problem::Problem;
+use crate::publish::publisher::load_trust;
 use crate::published::Published;
 
 const FRESHNESS: HeaderName = HeaderName::from_static(FRESHNESS_HEADER);
@@ -89,23 +91,32 @@ async fn wait_for_news(app: &App, poll: &PollQuery) -> Option<Published> {
 }
 
 /// Nodes are witnesses: one that holds what this database never published shows that the database
-/// lost writes, and publishing over it would roll the fleet back.
+/// lost writes, and publishing over it would roll the fleet back. It has to show the manifest,
+/// signed by an online key: a mere claim is refused and stops nothing.
 async fn check_witness(app: &App, poll: &PollQuery) -> Result<(), Problem> {
     if poll.applied == Version::default() || !is_suspicious(app, poll) {
         return Ok(());
     }
     // This process may only be behind: the database decides.
-    let mut tx = app
-        .db
-        .platform_tx()
+    let mut tx = app.db.platform_tx().await.map_err(internal)?;
+    if store::witness::has_published(&mut tx, poll.applied, poll.manifest)
         .await
-        .map_err(|cause| Problem::internal(&cause))?;
-    let witnessed = store::witness::has_published(&mut tx, poll.applied, poll.manifest)
-        .await
-        .map_err(|cause| Problem::internal(&cause))?;
-    if witnessed {
+        .map_err(internal)?
+    {
         app.refresh.notify_one();
         return Ok(());
+    }
+    let ahead = Problem::new(
+        StatusCode::CONFLICT,
+        "node_is_ahead",
+        "this node holds a revision that this database never published; was it restored from a backup?",
+    );
+    let trust = load_trust(&mut tx, &app.secrets).await.map_err(internal)?;
+    let shown = poll.shown_manifest();
+    let proven = shown.and_then(|shown| version_of_ours(&shown, &trust.statement.online_keys));
+    if proven != Some(poll.applied) {
+        tracing::warn!(claimed = %poll.applied, "a node claims a revision and does not prove it");
+        return Err(ahead);
     }
     let reason = format!(
         "a node holds revision {} which this database does not have",
@@ -115,15 +126,20 @@ async fn check_witness(app: &App, poll: &PollQuery) -> Result<(), Problem> {
     app.metrics.alarm.set(1);
     store::witness::raise_alarm(&mut tx, &reason)
         .await
-        .map_err(|cause| Problem::internal(&cause))?;
-    tx.commit()
-        .await
-        .map_err(|cause| Problem::internal(&cause))?;
-    Err(Problem::new(
-        StatusCode::CONFLICT,
-        "node_is_ahead",
-        "this node holds a revision that this database never published; was it restored from a backup?",
-    ))
+        .map_err(internal)?;
+    tx.commit().await.map_err(internal)?;
+    Err(ahead)
+}
+
+/// The version of a manifest that one of these keys signed.
+fn version_of_ours(shown: &Signed, online_keys: &[Vec<u8>]) -> Option<Version> {
+    let payload = snapshot::sign::verify(shown, Domain::Manifest, online_keys).ok()?;
+    let manifest: Manifest = snapshot::decode("manifest", payload, payload.len()).ok()?;
+    Some(manifest.version())
+}
+
+fn internal(cause: impl std::error::Error) -> Problem {
+    Problem::internal(&cause)
 }
 
 fn is_suspicious(app: &App, poll: &PollQuery) -> bool {

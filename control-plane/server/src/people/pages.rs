@@ -23,7 +23,7 @@ use web::pages::password::{ForgotPassword, ResetPassword};
 use web::pages::sign_in::SignIn;
 use web::pages::sign_up::{ConfirmSignUp, SignUp};
 
-use super::sign_up;
+use super::sign_up::{self, Proof, Ticket};
 use super::{reset, sign_in};
 use crate::app::App;
 use crate::client_address::ClientAddress;
@@ -36,6 +36,7 @@ use crate::throttle::{Network, TooMany, mailbox};
 const ANSWER_AFTER: Duration = Duration::from_millis(400);
 /// The entry of the session that holds the address that a code was mailed to.
 const PENDING_EMAIL: &str = "pending_email";
+const TICKET: &str = "sign_up_ticket";
 
 const WRONG_PASSWORD: &str = "Email or password is not right. After several wrong passwords, \
     sign-in pauses for a while; a new password ends the pause.";
@@ -143,8 +144,10 @@ async fn ask_sign_up(
         password_hash: app.passwords.hash(&password).await?,
         tenant_name,
         email,
+        ticket: Ticket::new(),
     };
     remember(&visitor, &wanted.email).await?;
+    visitor.session().insert(TICKET, &wanted.ticket).await?;
     sign_up::ask(&app, wanted, now).await?;
     app.mailer.wake();
     tokio::time::sleep_until(started + ANSWER_AFTER).await;
@@ -200,8 +203,12 @@ async fn confirm(
     if let Err(wait) = app.throttles.attempts.take(network, now) {
         return too_many(&answer(wait_message(wait)), wait);
     }
-    let code = (&email, given.code.as_str());
-    let Some((user, tenant)) = sign_up::confirm(&app, code, visitor.request_id(), now).await?
+    let proof = Proof {
+        email: &email,
+        digits: &given.code,
+        ticket: visitor.session().get(TICKET).await?,
+    };
+    let Some((user, tenant)) = sign_up::confirm(&app, proof, visitor.request_id(), now).await?
     else {
         return invalid(&answer(FormErrors::of("code", WRONG_CODE)));
     };

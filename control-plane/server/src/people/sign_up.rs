@@ -20,11 +20,31 @@ use crate::authority::Authority;
 use crate::clock::Now;
 use crate::mail::{self, Letter};
 use crate::passwords::PasswordHash;
+use crate::random;
 
 pub(super) struct SignUp {
     pub email: Email,
     pub tenant_name: TenantName,
     pub password_hash: PasswordHash,
+    pub ticket: Ticket,
+}
+
+/// Binds a sign-up to the browser that asked for it. Without it somebody else could sign up with
+/// the same address, and its owner, entering the code that came last, would confirm their password.
+#[derive(Serialize, Deserialize, PartialEq, Eq)]
+pub(super) struct Ticket(String);
+
+impl Ticket {
+    pub(super) fn new() -> Self {
+        Self(snapshot::chunk::Address(random::bytes()).to_string())
+    }
+}
+
+/// What comes back to confirm a sign-up.
+pub(super) struct Proof<'a> {
+    pub email: &'a Email,
+    pub digits: &'a str,
+    pub ticket: Option<Ticket>,
 }
 
 /// Kept beside the code until it comes back.
@@ -32,6 +52,7 @@ pub(super) struct SignUp {
 struct Details {
     tenant_name: String,
     password_hash: String,
+    ticket: Ticket,
 }
 
 /// Mails a code, or to somebody who has an account that they have one.
@@ -44,6 +65,7 @@ pub(super) async fn ask(app: &App, sign_up: SignUp, now: Now) -> Result<(), Acti
     let details = Details {
         tenant_name: sign_up.tenant_name.as_str().to_owned(),
         password_hash: sign_up.password_hash.as_str().to_owned(),
+        ticket: sign_up.ticket,
     };
     mail_code(app, &mut tx, (&sign_up.email, &json!(details)), now).await?;
     tx.commit().await?;
@@ -62,19 +84,24 @@ pub(super) async fn ask_again(app: &App, email: &Email, now: Now) -> Result<(), 
     Ok(())
 }
 
-/// Makes account and tenant if the code is right; the person is its owner.
+/// Makes account and tenant if the code is right and the browser the one that asked; the person is
+/// its owner.
 pub(super) async fn confirm(
     app: &App,
-    (email, digits): (&Email, &str),
+    proof: Proof<'_>,
     request_id: Option<String>,
     now: Now,
 ) -> Result<Option<(User, Tenant)>, ActionError> {
-    let Some(details) = codes::check(app, code_for(email), digits, now).await? else {
+    let email = proof.email;
+    let Some(details) = codes::check(app, code_for(email), proof.digits, now).await? else {
         return Ok(None);
     };
     let Ok(details) = serde_json::from_value::<Details>(details) else {
         return Ok(None);
     };
+    if proof.ticket.as_ref() != Some(&details.ticket) {
+        return Ok(None);
+    }
     let mut tx = app.db.platform_tx().await?;
     let found = store::users::find_by_email(&mut tx, email).await?;
     if found.is_some() {

@@ -81,6 +81,21 @@ async fn a_code_works_once_and_stands_few_guesses() {
 }
 
 #[tokio::test]
+async fn a_sign_up_is_confirmed_only_in_the_browser_that_asked_for_it() {
+    let stack = Stack::new().await;
+    let (mut owner, mut intruder) = (stack.browser(), stack.browser());
+    assert_eq!(sign_up(&mut owner, EMAIL).await, 303);
+    assert_eq!(sign_up(&mut intruder, EMAIL).await, 303);
+    // The owner has the code of the intruder's sign-up in the mailbox.
+    let code = stack.code_for(EMAIL).await;
+    let refused = owner.submit("/signup/confirm", &[("code", &code)]).await;
+    assert_eq!(
+        refused.status, 422,
+        "the intruder's password must not come true"
+    );
+}
+
+#[tokio::test]
 async fn signing_up_tells_nobody_but_the_owner_that_there_is_an_account() {
     let stack = Stack::new().await;
     stack.person(EMAIL, None).await;

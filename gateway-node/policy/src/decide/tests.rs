@@ -523,15 +523,22 @@ fn an_empty_balance_asks_and_the_answer_decides() {
     else {
         panic!("the balance is empty");
     };
-    assert_eq!(wait, Duration::from_millis(50));
+    assert_eq!(
+        wait,
+        Duration::from_secs(1),
+        "the first lease of the period"
+    );
     lease_arrives(&slot, &granted(1, LeaseOutcome::Granted));
     match resume(pending, Fact::LeaseArrived, NOW) {
         Decision::Forward(permit) => permit.settle(Outcome::Completed { status: 200 }),
         other => panic!("{other:?}"),
     }
-    let Decision::Ask(_, pending) = decide_at(&snapshot, &Ask::order(&world), NOW) else {
+    let Decision::Ask(Question::Lease { wait, .. }, pending) =
+        decide_at(&snapshot, &Ask::order(&world), NOW)
+    else {
         panic!("the balance is empty again");
     };
+    assert_eq!(wait, Duration::from_millis(50), "the route's own");
     match resume(pending, Fact::LeaseExhausted, NOW) {
         Decision::Refuse(refusal) => {
             assert_eq!(refusal.code, RefusalCode::QuotaExceeded);

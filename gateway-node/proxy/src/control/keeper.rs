@@ -138,11 +138,17 @@ impl Keeper {
 
     /// What the next poll says.
     pub(crate) fn query(&self) -> PollQuery {
-        PollQuery {
+        let active = self.active.as_ref().map(|active| &active.trusted);
+        let query = PollQuery {
             applied: self.active_version(),
-            manifest: self.active.as_ref().map(|active| active.trusted.hash()),
+            manifest: active.map(|trusted| trusted.hash()),
             wait_seconds: WAIT_SECONDS_MAX,
             rejected: self.rejected.clone(),
+            evidence: None,
+        };
+        match active {
+            Some(trusted) => query.with_evidence(&trusted.signed),
+            None => query,
         }
     }
 

@@ -13,6 +13,7 @@ use policy::Snapshot;
 use tokio::sync::Notify;
 
 use super::connection::READ_BUFFER_BYTES;
+use super::identity::Callers;
 use super::random::Random;
 use super::upstream::Upstreams;
 use super::upstream::guard::Loopback;
@@ -31,6 +32,7 @@ pub(super) struct Core {
     pub(super) meter: Meter,
     pub(super) log: CoreLog,
     pub(super) random: Random,
+    pub(super) callers: Callers,
     pub(super) connections: Connections,
     pub(super) is_draining: Cell<bool>,
     /// When the last request ended, by `clock`: for what need not be exact.
@@ -76,6 +78,7 @@ impl Core {
             meter: Meter::new(shared.clone()),
             log: CoreLog::new(shared.clone(), log),
             random: Random::seeded(),
+            callers: Callers::default(),
             connections: Connections::default(),
             is_draining: Cell::new(false),
             latest_ns: Cell::new(shared.clock.mono_ns()),

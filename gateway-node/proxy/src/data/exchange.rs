@@ -1,6 +1,7 @@
 //! One request and its answer, from the first decision to the last byte. However it ends, by
 //! answer, refusal or a client that left, it is settled, counted and logged exactly once: on drop.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use http::{HeaderValue, Method, Uri};
@@ -150,10 +151,16 @@ impl Exchange {
     }
 
     fn log(&self, duration_us: u64) {
+        let client = &self.client;
+        let client_ip = if self.client_ip == client.peer {
+            Cow::Borrowed(client.peer_value.to_str().unwrap_or_default())
+        } else {
+            Cow::Owned(self.client_ip.to_string())
+        };
         self.core.log.write(&Record {
             at_ms: self.begun.unix_ms,
             request_id: self.request_id.to_str().unwrap_or_default(),
-            client: self.client_ip,
+            client: &client_ip,
             method: self.method.as_str(),
             host: self
                 .host

@@ -23,6 +23,9 @@ use super::upstream::{ConnectError, Connected, Link, Sent, Target};
 /// More connections than one request tries, one after the other.
 const CONNECTS_MAX: u32 = 5;
 
+/// Header fields that are added to a request.
+const ADDED_MAX: usize = 12;
+
 /// How long each step of one request may take.
 struct Times {
     connect: Duration,
@@ -95,6 +98,8 @@ fn outgoing_headers(
     } else {
         Peer::Other
     };
+    // Room for all that is added, at once.
+    headers.reserve(ADDED_MAX);
     let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
     headers::clean_request(&mut headers, peer);
     for name in [permit.credential_header(), permit.key_header()]
@@ -104,7 +109,7 @@ fn outgoing_headers(
         headers.remove(name);
     }
     if let Some(identity) = permit.identity() {
-        identity::add_identity(&mut headers, identity);
+        core.callers.add_identity(&mut headers, identity);
     }
     headers.insert(REQUEST_ID, exchange.request_id.clone());
     identity::add_trace(&mut headers, &core.random);

@@ -37,23 +37,39 @@ fn is_end_to_end(name: &str) -> bool {
     )
 }
 
-/// What an untrusted client could say about where it comes from.
+/// What an untrusted client could say about where it comes from, in any spelling that a server
+/// behind may read: some take `_`, or any other sign, for `-`.
 fn is_forwarding(name: &str) -> bool {
-    name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-")
+    const ADDRESSES: [&str; 6] = [
+        "forwarded",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-forwarded-for",
+        "true-client-ip",
+    ];
+    const PREFIX: &str = "x-forwarded";
+    // A look at the first byte spares nearly every name the rest.
+    matches!(name.as_bytes().first(), Some(b'f' | b'x' | b't'))
+        && (ADDRESSES
+            .iter()
+            .any(|known| is_spelling_of(name, known) && name.len() == known.len())
+            || is_spelling_of(name, PREFIX))
+}
+
+/// Whether `name` begins with `known`, any sign in place of a dash.
+fn is_spelling_of(name: &str, known: &str) -> bool {
+    let is_same = |(found, known): (u8, u8)| {
+        found == known || (known == b'-' && !found.is_ascii_alphanumeric())
+    };
+    name.len() >= known.len() && name.bytes().zip(known.bytes()).all(is_same)
 }
 
 /// `x-tollgate-*` as any server behind may read it: some take `_`, or any other sign, for `-`.
 fn is_ours(name: &str) -> bool {
-    const OURS: &[u8] = b"x-tollgate";
-    let name = name.as_bytes();
-    let is_same = |(found, ours): (&u8, &u8)| {
-        found == ours || (*ours == b'-' && !found.is_ascii_alphanumeric())
-    };
-    name.len() >= OURS.len()
-        && name.iter().zip(OURS).all(is_same)
-        && name
-            .get(OURS.len())
-            .is_none_or(|next| !next.is_ascii_alphanumeric())
+    const OURS: &str = "x-tollgate";
+    let next = name.as_bytes().get(OURS.len());
+    is_spelling_of(name, OURS) && next.is_none_or(|next| !next.is_ascii_alphanumeric())
 }
 
 /// Whose word about the client's address is taken.

@@ -2,6 +2,7 @@
 //! came from.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -10,6 +11,7 @@ use http::HeaderValue;
 use http::header::{HeaderMap, HeaderName};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use policy::Identity;
+use snapshot::id::{ApiKeyId, TenantId};
 
 use super::connection::Client;
 use super::random::Random;
@@ -33,29 +35,93 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 /// What a value keeps as it is: visible ASCII but for what would make it ambiguous.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'"').add(b'\\').add(b',');
 
-/// Adds who calls. Headers of these names were dropped before.
-pub(super) fn add_identity(headers: &mut HeaderMap, identity: &Identity) {
-    headers.insert(TENANT_ID, shown(&identity.tenant_id));
-    insert_encoded(headers, PLAN, identity.plan_name());
-    if let Some(subject) = &identity.subject {
-        insert_encoded(headers, SUBJECT, subject);
+/// Callers that a core remembers; above, it begins anew.
+const CALLERS_MAX: usize = 4096;
+
+/// The header values of the callers that a core has seen: made once, then only counted.
+#[derive(Default)]
+pub(super) struct Callers(RefCell<HashMap<ApiKeyId, Caller>>);
+
+/// What was said of a caller, and what it was made of.
+struct Caller {
+    tenant_id: TenantId,
+    plan_name: String,
+    scopes: Vec<String>,
+    values: Values,
+}
+
+struct Values {
+    tenant_id: HeaderValue,
+    plan: HeaderValue,
+    key_id: HeaderValue,
+    scopes: Option<HeaderValue>,
+}
+
+impl Caller {
+    fn new(identity: &Identity, key_id: ApiKeyId) -> Self {
+        let scopes = identity.scopes();
+        Self {
+            tenant_id: identity.tenant_id,
+            plan_name: identity.plan_name().to_owned(),
+            scopes: scopes.to_vec(),
+            values: Values {
+                tenant_id: shown(&identity.tenant_id),
+                plan: encoded(identity.plan_name()),
+                key_id: shown(&key_id),
+                scopes: shown_scopes(scopes),
+            },
+        }
     }
-    if let Some(key_id) = &identity.key_id {
-        headers.insert(KEY_ID, shown(key_id));
-    }
-    let held = identity.scopes();
-    if !held.is_empty() {
-        headers.insert(SCOPES, scopes(held.iter().map(String::as_str)));
+
+    fn is_still(&self, identity: &Identity) -> bool {
+        self.tenant_id == identity.tenant_id
+            && self.plan_name == identity.plan_name()
+            && self.scopes == identity.scopes()
     }
 }
 
-fn insert_encoded(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+impl Callers {
+    /// Adds who calls. Headers of these names were dropped before.
+    pub(super) fn add_identity(&self, headers: &mut HeaderMap, identity: &Identity) {
+        if let Some(subject) = &identity.subject {
+            headers.insert(SUBJECT, encoded(subject));
+        }
+        let Some(key_id) = identity.key_id else {
+            headers.insert(TENANT_ID, shown(&identity.tenant_id));
+            headers.insert(PLAN, encoded(identity.plan_name()));
+            if let Some(scopes) = shown_scopes(identity.scopes()) {
+                headers.insert(SCOPES, scopes);
+            }
+            return;
+        };
+        let mut known = self.0.borrow_mut();
+        if known.len() >= CALLERS_MAX && !known.contains_key(&key_id) {
+            known.clear();
+        }
+        let caller = known
+            .entry(key_id)
+            .or_insert_with(|| Caller::new(identity, key_id));
+        if !caller.is_still(identity) {
+            *caller = Caller::new(identity, key_id);
+        }
+        let values = &caller.values;
+        headers.insert(TENANT_ID, values.tenant_id.clone());
+        headers.insert(PLAN, values.plan.clone());
+        headers.insert(KEY_ID, values.key_id.clone());
+        if let Some(scopes) = &values.scopes {
+            headers.insert(SCOPES, scopes.clone());
+        }
+    }
+}
+
+fn encoded(value: &str) -> HeaderValue {
     let mut text = BytesMut::with_capacity(value.len());
     put_encoded(&mut text, value);
-    headers.insert(name, header_value(text));
+    header_value(text)
 }
 
-fn scopes<'a>(scopes: impl Iterator<Item = &'a str>) -> HeaderValue {
+/// None where there are none.
+fn shown_scopes(scopes: &[String]) -> Option<HeaderValue> {
     let mut text = BytesMut::with_capacity(64);
     for scope in scopes {
         let before = text.len();
@@ -68,7 +134,7 @@ fn scopes<'a>(scopes: impl Iterator<Item = &'a str>) -> HeaderValue {
             break;
         }
     }
-    header_value(text)
+    (!scopes.is_empty()).then(|| header_value(text))
 }
 
 /// Appends as much as fits; false where something was cut.
@@ -282,14 +348,14 @@ mod tests {
 
     #[test]
     fn identity_values_are_encoded_and_bounded() {
-        let mut headers = HeaderMap::new();
-        insert_encoded(&mut headers, PLAN, "Gro\u{df}, 100%\r\nx: y");
-        assert_eq!(headers[PLAN], "Gro%C3%9F%2C%20100%25%0D%0Ax:%20y");
-        insert_encoded(&mut headers, PLAN, &"\u{df}".repeat(1000));
-        assert!(headers[PLAN].len() <= VALUE_BYTES_MAX);
-        assert_eq!(headers[PLAN].len() % 3, 0);
-        let many = vec!["orders:read"; 1000];
-        let value = scopes(many.into_iter());
+        let plan = encoded("Gro\u{df}, 100%\r\nx: y");
+        assert_eq!(plan, "Gro%C3%9F%2C%20100%25%0D%0Ax:%20y");
+        let plan = encoded(&"\u{df}".repeat(1000));
+        assert!(plan.len() <= VALUE_BYTES_MAX);
+        assert_eq!(plan.len() % 3, 0);
+        assert!(shown_scopes(&[]).is_none());
+        let many = vec![String::from("orders:read"); 1000];
+        let value = shown_scopes(&many).expect("there are scopes");
         assert!(value.len() <= VALUE_BYTES_MAX);
         assert!(
             value

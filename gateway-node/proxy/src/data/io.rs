@@ -52,27 +52,32 @@ impl Traffic {
         tail.bytes.shrink_to(TAIL_BYTES_KEPT);
     }
 
-    /// Whether a head with this request line, among the last bytes, has the header `name`.
+    /// Whether a head of this method and version, among the last bytes, has the header `name`.
     ///
-    /// hyper drops a Content-Length that stands beside a Transfer-Encoding without telling. Bytes
-    /// of a body that look like a head are taken for one, and a head that is not found counts as
-    /// having it: that refuses too much, never too little.
-    pub(super) fn head_has(&self, request_line: &[u8], name: &[u8]) -> bool {
+    /// hyper drops a Content-Length that stands beside a Transfer-Encoding without telling. Every
+    /// line that could be the request line is taken for it, whatever its target, so that no bait
+    /// in a header or body hides the real one; and a head that is not found counts as having the
+    /// header. That refuses too much, never too little.
+    pub(super) fn head_has(&self, method: &Method, version: &[u8], name: &[u8]) -> bool {
         let tail = self.tail.borrow();
-        let mut rest = tail.bytes.as_slice();
+        let lines = || tail.bytes.split(|byte| *byte == b'\n');
+        // A body without a line end may stand before it in the same line.
+        let start = [method.as_str().as_bytes(), b" "].concat();
+        let is_request_line = |line: &[u8]| {
+            line.trim_ascii_end().ends_with(version) && memmem::find(line, &start).is_some()
+        };
         let mut is_found = false;
-        while let Some(start) = memmem::find(rest, request_line) {
-            rest = &rest[start + request_line.len()..];
+        for (place, _) in lines()
+            .enumerate()
+            .filter(|(_, line)| is_request_line(line))
+        {
             is_found = true;
-            let names = rest
-                .split(|byte| *byte == b'\n')
-                .skip(1)
-                .take_while(|line| !line.is_empty() && *line != b"\r")
-                .filter_map(|line| line.split(|byte| *byte == b':').next());
-            for found in names {
-                if found.trim_ascii().eq_ignore_ascii_case(name) {
-                    return true;
-                }
+            let fields = lines()
+                .skip(place + 1)
+                .take_while(|line| !line.trim_ascii().is_empty());
+            let mut names = fields.filter_map(|line| line.split(|byte| *byte == b':').next());
+            if names.any(|found| found.trim_ascii().eq_ignore_ascii_case(name)) {
+                return true;
             }
         }
         !is_found
@@ -226,7 +231,9 @@ impl AsyncWrite for Stream {
 mod tests {
     use super::*;
 
-    const LINE: &[u8] = b"POST /a HTTP/1.1";
+    fn has_length(traffic: &Traffic) -> bool {
+        traffic.head_has(&Method::POST, b" HTTP/1.1", b"content-length")
+    }
 
     #[track_caller]
     fn check(reads: &[&str], expected: bool) {
@@ -234,7 +241,7 @@ mod tests {
         for read in reads {
             traffic.read(read.as_bytes());
         }
-        assert_eq!(traffic.head_has(LINE, b"content-length"), expected);
+        assert_eq!(has_length(&traffic), expected);
     }
 
     #[test]
@@ -256,6 +263,14 @@ mod tests {
     }
 
     #[test]
+    fn a_bait_does_not_hide_the_head() {
+        let head = "POST /a#f HTTP/1.1\r\ncontent-length: 3\r\n";
+        check(&[head, "x: POST /a HTTP/1.1\r\n\r\n"], true);
+        check(&[head, "\r\n1e\r\nPOST /a HTTP/1.1\r\nx: y\r\n\r\n"], true);
+        check(&["no head here\r\n\r\n"], true);
+    }
+
+    #[test]
     fn the_tail_is_bounded_and_forgets_what_was_parsed() {
         let traffic = Traffic::default();
         traffic.read(b"POST /a HTTP/1.1\r\ncontent-length: 3\r\n\r\n");
@@ -273,7 +288,7 @@ mod tests {
         let first = b"POST /a HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
         traffic.read(&[&first[..], next].concat());
         traffic.head_was_parsed(&Method::POST);
-        assert!(!traffic.head_has(LINE, b"content-length"));
+        assert!(!has_length(&traffic));
         assert_eq!(traffic.tail.borrow().bytes, next);
     }
 }

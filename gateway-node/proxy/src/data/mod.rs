@@ -29,7 +29,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::runtime::LocalOptions;
+use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -119,15 +120,19 @@ impl Cores {
     }
 
     fn spawn(&self, listener: TcpListener, start: Start) -> std::io::Result<JoinHandle<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
         let ended = self.ended.clone().drop_guard();
         std::thread::Builder::new()
             .name(format!("core-{}", start.place))
             .spawn(move || {
                 let _ended = ended;
-                LocalSet::new().block_on(&runtime, run_core(listener, start));
+                // Wakes tasks with one step less than a LocalSet; it cannot change threads.
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(LocalOptions::default());
+                match runtime {
+                    Ok(runtime) => runtime.block_on(run_core(listener, start)),
+                    Err(error) => tracing::error!(%error, "a serving thread cannot start"),
+                }
             })
     }
 

@@ -74,12 +74,12 @@ fn check_coding(client: &Client, parts: &Parts) -> Result<(), EdgeRefusal> {
     if !is_chunked {
         return Err(EdgeRefusal::CodingNotSupported);
     }
-    let version = match parts.version {
-        Version::HTTP_11 => "HTTP/1.1",
-        _ => return Err(EdgeRefusal::CodingNotSupported),
-    };
-    let line = format!("{} {} {version}", parts.method, parts.uri);
+    if parts.version != Version::HTTP_11 {
+        return Err(EdgeRefusal::CodingNotSupported);
+    }
     let has_length = parts.headers.contains_key(header::CONTENT_LENGTH)
-        || client.traffic.head_has(line.as_bytes(), b"content-length");
+        || client
+            .traffic
+            .head_has(&parts.method, b" HTTP/1.1", b"content-length");
     (!has_length).then_some(()).ok_or(EdgeRefusal::BothLengths)
 }
