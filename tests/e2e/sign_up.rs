@@ -50,8 +50,9 @@ async fn a_stranger_signs_up_and_calls_the_api_within_one_visit() {
     let key = browser.text("#key-value").await;
     assert!(browser.text("#key-curl").await.contains(&key));
     wait_for(&stack, &key, StatusCode::OK).await;
+    // A tenant's first calls may find the node without a share of its quota yet: 503 and again.
     for _ in 1..CALLS {
-        assert_eq!(call(&stack, &key).await, StatusCode::OK);
+        wait_for(&stack, &key, StatusCode::OK).await;
     }
 
     browser.follow("I have copied it").await;
@@ -62,8 +63,9 @@ async fn a_stranger_signs_up_and_calls_the_api_within_one_visit() {
     browser.follow("Usage").await;
     until("the calls are counted", COUNTED_WITHIN, async || {
         browser.press("Show").await;
-        let first = browser.text(".stats .stat:first-child dd").await;
-        (first == CALLS.to_string()).then_some(())
+        let page = browser.text("main").await;
+        let row = format!("\n2xx Success {CALLS} ");
+        page.contains(&row).then_some(())
     })
     .await;
     browser.follow("billing-worker").await;
