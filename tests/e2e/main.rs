@@ -1,5 +1,6 @@
 //! Behaviour seen through sockets and a real browser, and the rules of the repository.
-#![allow(clippy::unwrap_used)]
+// Figures that a test measured are printed, so that a run shows them.
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod isolation;
 mod key_revocation;

@@ -164,7 +164,7 @@ async fn connection(
                 router,
                 watcher,
             )
-            .await
+            .await;
         }
         Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
