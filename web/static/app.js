@@ -65,8 +65,9 @@ document.addEventListener("submit", (event) => {
   if (form.method === "post") form.dataset.sent = "yes";
 });
 
-// Back and forward bring the page as it was left: let its forms be sent again.
-window.addEventListener("pageshow", () => {
+// Back and forward may bring a page from memory: it could be of somebody who has signed out since.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
   for (const form of document.forms) delete form.dataset.sent;
 });
 
