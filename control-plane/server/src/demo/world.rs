@@ -190,7 +190,10 @@ async fn create_plan(
     };
     let new = NewPlan {
         name: PlanName::parse(name)?,
-        description: format!("{per_month} requests a month to try Tollgate with."),
+        description: format!(
+            "{} requests a month to try Tollgate with.",
+            web::format::thousands(per_month)
+        ),
         is_self_service: true,
         terms: terms.parse()?,
     };

@@ -61,7 +61,9 @@ pub async fn show_suspend(
         title: format!("Suspend {}?", tenant.name),
         intro: "All requests of the tenant are refused until it is resumed.".to_owned(),
         consequences: vec![
-            format!("Requests with its {keys} are answered with 403 on every node within about a second."),
+            format!(
+                "Requests with its {keys} are answered with 403 on every node within about a second."
+            ),
             "Its members can look at the console and change nothing.".to_owned(),
             "Nothing is deleted. Quotas and their periods go on as they are.".to_owned(),
         ],
@@ -107,7 +109,9 @@ async fn delete_question(
         title: format!("Delete {}?", tenant.name),
         intro: "The tenant and everything that is its own is removed.".to_owned(),
         consequences: vec![
-            format!("Requests with its {keys} are refused on every node within about a second, with 401."),
+            format!(
+                "Requests with its {keys} are refused on every node within about a second, with 401."
+            ),
             format!(
                 "{} can no longer open its console; their accounts stay.",
                 plural(people as u64, "person").replace("persons", "people")
