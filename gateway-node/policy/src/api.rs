@@ -213,8 +213,10 @@ impl Target {
         let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         let (host, port) = split_port(authority)?;
         let is_plain = !host.is_empty()
-            && !host.contains(['@', '/', '?', '#', ' '])
-            && !path.contains(['?', '#']);
+            && !host.contains(['@', '/', '?', '#'])
+            && !path.contains(['?', '#'])
+            // It goes into requests as it is.
+            && document.url.bytes().all(|byte| byte.is_ascii_graphic());
         is_plain.then(|| Self {
             is_tls,
             host: host.to_ascii_lowercase(),
@@ -273,6 +275,9 @@ mod tests {
         for url in [
             "orders:80",
             "ftp://a",
+            "http://a/b c",
+            "http://a/b\r\nx: y",
+            "http://a/\u{e4}",
             "http://",
             "http://a:b",
             "http://u@a",

@@ -14,24 +14,27 @@ use hyper::body::Incoming;
 use super::connection::Client;
 use super::exchange::Exchange;
 use super::headers;
-use super::upstream::Link;
+use super::upstream::{Link, LinkError};
 use crate::shared::Clock;
 
-/// Why a body broke off. hyper closes the connection; the text reaches nobody but the log.
+/// Why a request's body broke off.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
+pub(super) enum UploadError {
     #[error("the request's body is larger than allowed")]
     TooLarge,
-    #[error("nothing moved for too long")]
-    Silent,
+    #[error("the request's body has another length than its head says")]
+    OtherLength,
     #[error(transparent)]
     Broken(#[from] hyper::Error),
 }
 
-/// A request's body.
-pub(super) enum RequestBody {
-    Empty,
-    Upload(Rc<Upload>),
+/// Why an answer's body broke off. hyper closes the connection; the text reaches nobody but the log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("nothing moved for too long")]
+    Silent,
+    #[error(transparent)]
+    Broken(#[from] LinkError),
 }
 
 /// A body that the client sends, seen from both the request and its forwarding.
@@ -107,7 +110,20 @@ impl Upload {
         self.fault.get()
     }
 
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    pub(super) fn is_done(&self) -> bool {
+        self.progress.get() == Progress::Done
+    }
+
+    /// How long it is, where the client said so.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.incoming.borrow().size_hint().exact()
+    }
+
+    /// The next piece.
+    pub(super) fn poll(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         if self.progress.get() == Progress::Done {
             return Poll::Ready(None);
         }
@@ -124,10 +140,7 @@ impl Upload {
                 self.fault.set(Some(UploadFault::Broken));
                 Some(Err(error.into()))
             }
-            Some(Ok(frame)) => match self.pass(frame) {
-                Ok(frame) => Some(Ok(frame)),
-                Err(error) => Some(Err(error)),
-            },
+            Some(Ok(frame)) => Some(self.pass(frame)),
         };
         if is_last || frame.is_none() {
             self.progress.set(Progress::Done);
@@ -138,14 +151,14 @@ impl Upload {
         Poll::Ready(frame)
     }
 
-    fn pass(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+    fn pass(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, UploadError> {
         match frame.into_data() {
             Ok(data) => {
                 let received = self.received.get() + data.len() as u64;
                 self.received.set(received);
                 if received > self.bytes_max {
                     self.fault.set(Some(UploadFault::TooLarge));
-                    return Err(BodyError::TooLarge);
+                    return Err(UploadError::TooLarge);
                 }
                 Ok(Frame::data(data))
             }
@@ -158,47 +171,18 @@ impl Upload {
     }
 }
 
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &*self {
-            RequestBody::Empty => Poll::Ready(None),
-            RequestBody::Upload(upload) => upload.poll(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            RequestBody::Empty => true,
-            RequestBody::Upload(upload) => upload.progress.get() == Progress::Done,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            RequestBody::Empty => SizeHint::with_exact(0),
-            RequestBody::Upload(upload) => upload.incoming.borrow().size_hint(),
-        }
-    }
-}
-
 /// An answer's body. The exchange that it ends is settled when hyper lets go of it.
 pub(super) struct AnswerBody {
     content: Content,
     exchange: Option<Box<Exchange>>,
     /// What the body broke off with, while what came before it goes out.
-    failure: Option<hyper::Error>,
+    failure: Option<LinkError>,
 }
 
 enum Content {
     Empty,
     Ready(Bytes),
-    Upstream { incoming: Incoming, link: Box<Link> },
+    Upstream(Box<Link>),
 }
 
 impl AnswerBody {
@@ -217,9 +201,9 @@ impl AnswerBody {
     }
 
     /// What the upstream sends, as it comes.
-    pub(super) fn upstream(incoming: Incoming, link: Box<Link>, exchange: Box<Exchange>) -> Self {
+    pub(super) fn upstream(link: Box<Link>, exchange: Box<Exchange>) -> Self {
         Self {
-            content: Content::Upstream { incoming, link },
+            content: Content::Upstream(link),
             exchange: Some(exchange),
             failure: None,
         }
@@ -232,7 +216,7 @@ impl AnswerBody {
             return;
         };
         exchange.is_complete = true;
-        if let Content::Upstream { link, .. } = content {
+        if let Content::Upstream(link) = content {
             link.release(exchange.finish());
         }
     }
@@ -250,8 +234,8 @@ impl Body for AnswerBody {
         if let Some(failure) = this.failure.take() {
             return Poll::Ready(Some(Err(failure.into())));
         }
-        let (incoming, link) = match &mut this.content {
-            Content::Upstream { incoming, link } => (incoming, link),
+        let link = match &mut this.content {
+            Content::Upstream(link) => link,
             Content::Ready(bytes) => {
                 let bytes = std::mem::take(bytes);
                 if let Some(exchange) = &mut this.exchange {
@@ -271,12 +255,7 @@ impl Body for AnswerBody {
         if exchange.client.take_expired() {
             return Poll::Ready(Some(Err(BodyError::Silent)));
         }
-        let mut frame = Pin::new(&mut *incoming).poll_frame(cx);
-        if frame.is_pending() {
-            link.poll(cx);
-            frame = Pin::new(incoming).poll_frame(cx);
-        }
-        match frame {
+        match link.poll_frame(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(None) => {
                 this.finish();
@@ -309,7 +288,7 @@ impl Body for AnswerBody {
         match &self.content {
             Content::Empty => true,
             Content::Ready(bytes) => bytes.is_empty(),
-            Content::Upstream { incoming, .. } => incoming.is_end_stream(),
+            Content::Upstream(link) => link.is_end(),
         }
     }
 
@@ -317,7 +296,10 @@ impl Body for AnswerBody {
         match &self.content {
             Content::Empty => SizeHint::with_exact(0),
             Content::Ready(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Upstream { incoming, .. } => incoming.size_hint(),
+            Content::Upstream(link) => match link.length() {
+                Some(length) => SizeHint::with_exact(length),
+                None => SizeHint::default(),
+            },
         }
     }
 }
@@ -328,7 +310,7 @@ impl Drop for AnswerBody {
             Content::Empty => true,
             // To HEAD hyper answers without asking for the body.
             Content::Ready(_) => true,
-            Content::Upstream { incoming, .. } => incoming.is_end_stream(),
+            Content::Upstream(link) => link.is_end(),
         };
         if is_whole {
             self.finish();

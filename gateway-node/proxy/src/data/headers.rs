@@ -2,9 +2,11 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::upstream::put_field;
+
 /// Fields that concern one connection only (RFC 9110, section 7.6.1), and those that ask the next
 /// hop for something that this one decides.
-fn is_hop_by_hop(name: &str) -> bool {
+pub(super) fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
         "connection"
@@ -22,7 +24,7 @@ fn is_hop_by_hop(name: &str) -> bool {
 
 /// Fields that a `Connection` header cannot take away from the next hop: without them a message
 /// means something else.
-fn is_end_to_end(name: &str) -> bool {
+pub(super) fn is_end_to_end(name: &str) -> bool {
     matches!(
         name,
         "host"
@@ -79,49 +81,64 @@ pub(super) enum Peer {
     Other,
 }
 
-/// Takes out of a request what must not reach the upstream, but for its credential. The order of
-/// the steps is part of what they guard: what is added comes after all of this.
-pub(super) fn clean_request(headers: &mut HeaderMap, peer: Peer) {
-    let accepts_trailers = accepts_trailers(headers);
-    let mut unwanted = Vec::new();
-    let mut has_connection = false;
-    for name in headers.keys() {
+/// Writes what a client's header fields have for the upstream: all but what must not reach it, and
+/// what the node says itself in their stead. What is added comes after all of this.
+pub(super) fn put_request(
+    out: &mut Vec<u8>,
+    headers: &HeaderMap,
+    peer: Peer,
+    dropped: &Dropped<'_>,
+) {
+    let listed = listed_by_connection(headers);
+    for (name, value) in headers {
         let text = name.as_str();
-        has_connection |= text == "connection";
-        let is_unwanted =
-            is_hop_by_hop(text) || is_ours(text) || (peer == Peer::Other && is_forwarding(text));
-        if is_unwanted {
-            unwanted.push(name.clone());
+        let stays_behind = is_hop_by_hop(text)
+            || is_ours(text)
+            || (peer == Peer::Other && is_forwarding(text))
+            || is_said_by_node(text)
+            || dropped.has(text)
+            || listed.contains(name);
+        if stays_behind {
+            continue;
+        }
+        if *name == header::COOKIE && cookies(value).any(is_our_cookie_pair) {
+            put_foreign_cookies(out, value);
+        } else {
+            put_field(out, text, value.as_bytes());
         }
     }
-    if has_connection {
-        unwanted.extend(listed_by_connection(headers));
-    }
-    for name in unwanted {
-        headers.remove(name);
-    }
-    if accepts_trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    }
-    if headers.contains_key(header::COOKIE) {
-        drop_our_cookies(headers);
+    if accepts_trailers(headers) {
+        put_field(out, "te", b"trailers");
     }
 }
 
-/// Takes out of an answer what concerned the upstream's connection only.
-pub(super) fn clean_response(headers: &mut HeaderMap) {
-    let mut unwanted = Vec::new();
-    for name in headers.keys() {
-        if is_hop_by_hop(name.as_str()) {
-            unwanted.push(name.clone());
-        }
+/// Fields that a request leaves behind beside those that all do.
+pub(super) struct Dropped<'a> {
+    /// What authenticated the call, and what could have.
+    pub(super) credentials: [Option<&'a str>; 2],
+    /// A trace's state means nothing without the trace.
+    pub(super) has_tracestate: bool,
+}
+
+impl Dropped<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.credentials.contains(&Some(name)) || (self.has_tracestate && name == "tracestate")
     }
-    if unwanted.contains(&header::CONNECTION) {
-        unwanted.extend(listed_by_connection(headers));
-    }
-    for name in unwanted {
-        headers.remove(name);
-    }
+}
+
+/// What the node writes for itself into each request, by whomever it was said before.
+fn is_said_by_node(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "content-length"
+            | "x-request-id"
+            | "traceparent"
+            | "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-proto"
+    )
 }
 
 /// Takes out of trailers what only a head may say (RFC 9110, section 6.5.1).
@@ -178,7 +195,7 @@ fn listed_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .filter(|name| !is_end_to_end(name.as_str()))
+        .filter(|name| !is_end_to_end(name.as_str()) && !is_hop_by_hop(name.as_str()))
         .collect()
 }
 
@@ -191,24 +208,13 @@ fn is_our_cookie(name: &[u8]) -> bool {
     name.len() >= 8 && name[..8].eq_ignore_ascii_case(b"tollgate")
 }
 
-fn drop_our_cookies(headers: &mut HeaderMap) {
-    let has_ours = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .any(|value| cookies(value).any(is_our_cookie_pair));
-    if !has_ours {
-        return;
-    }
-    let kept: Vec<&[u8]> = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .flat_map(cookies)
+/// A `Cookie` field without our cookies; none where no other is left.
+fn put_foreign_cookies(out: &mut Vec<u8>, value: &HeaderValue) {
+    let foreign: Vec<&[u8]> = cookies(value)
         .filter(|pair| !is_our_cookie_pair(pair))
         .collect();
-    let kept = kept.join(&b"; "[..]);
-    match HeaderValue::from_bytes(&kept) {
-        Ok(value) if !value.is_empty() => drop(headers.insert(header::COOKIE, value)),
-        Ok(_) | Err(_) => drop(headers.remove(header::COOKIE)),
+    if !foreign.is_empty() {
+        put_field(out, "cookie", &foreign.join(&b"; "[..]));
     }
 }
 
@@ -258,42 +264,66 @@ mod tests {
         }
     }
 
+    /// What of these fields is written for the upstream.
+    fn passed(fields: &[(&'static str, &'static str)], peer: Peer) -> String {
+        let mut out = Vec::new();
+        let dropped = Dropped {
+            credentials: [Some("x-key"), None],
+            has_tracestate: true,
+        };
+        put_request(&mut out, &map(fields), peer, &dropped);
+        String::from_utf8(out).expect("text")
+    }
+
     #[test]
     fn connection_takes_its_fields_along_but_none_that_give_the_message_its_meaning() {
-        let mut headers = map(&[
-            ("connection", "close, x-once , content-length,host"),
+        let fields = [
+            ("connection", "close, x-once , content-type,cookie"),
             ("x-once", "1"),
-            ("host", "a"),
-            ("content-length", "3"),
+            ("content-type", "a/b"),
+            ("cookie", "a=1"),
             ("te", "gzip, trailers"),
             ("keep-alive", "timeout=5"),
             ("upgrade", "h2c"),
             ("expect", "100-continue"),
             ("accept", "*/*"),
-        ]);
-        clean_request(&mut headers, Peer::Other);
-        assert_eq!(names(&headers), ["accept", "content-length", "host", "te"]);
-        assert_eq!(headers["te"], "trailers");
+        ];
+        let expected = "content-type: a/b\r\ncookie: a=1\r\naccept: */*\r\nte: trailers\r\n";
+        assert_eq!(passed(&fields, Peer::Other), expected);
+    }
+
+    #[test]
+    fn what_the_node_says_is_said_by_nobody_else() {
+        let fields = [
+            ("host", "a"),
+            ("content-length", "3"),
+            ("x-request-id", "1"),
+            ("traceparent", "00"),
+            ("tracestate", "a=1"),
+            ("x-tollgate-plan", "gold"),
+            ("x-key", "k"),
+            ("x-stays", "1"),
+            ("x-stays", "2"),
+        ];
+        for peer in [Peer::Other, Peer::TrustedProxy] {
+            assert_eq!(passed(&fields, peer), "x-stays: 1\r\nx-stays: 2\r\n");
+        }
     }
 
     #[test]
     fn forwarding_headers_pass_from_a_trusted_proxy_only() {
-        let fields = [("x-forwarded-for", "1.2.3.4"), ("forwarded", "for=1.2.3.4")];
-        let (mut trusted, mut other) = (map(&fields), map(&fields));
-        clean_request(&mut trusted, Peer::TrustedProxy);
-        clean_request(&mut other, Peer::Other);
-        assert_eq!(names(&trusted), ["forwarded", "x-forwarded-for"]);
-        assert!(names(&other).is_empty());
+        let fields = [("x-forwarded-port", "1"), ("x-real-ip", "1.2.3.4")];
+        let trusted = passed(&fields, Peer::TrustedProxy);
+        assert_eq!(trusted, "x-forwarded-port: 1\r\nx-real-ip: 1.2.3.4\r\n");
+        assert_eq!(passed(&fields, Peer::Other), "");
     }
 
     #[test]
     fn our_cookies_are_dropped_and_others_kept() {
-        let mut headers = map(&[("cookie", "a=1; __Host-tollgate=s; tollgate_8080=x; b=2")]);
-        clean_request(&mut headers, Peer::Other);
-        assert_eq!(headers["cookie"], "a=1; b=2");
-        let mut headers = map(&[("cookie", "__Host-tollgate=s")]);
-        clean_request(&mut headers, Peer::Other);
-        assert!(headers.is_empty());
+        let fields = [("cookie", "a=1; __Host-tollgate=s; tollgate_8080=x; b=2")];
+        assert_eq!(passed(&fields, Peer::Other), "cookie: a=1; b=2\r\n");
+        let fields = [("cookie", "__Host-tollgate=s"), ("cookie", "c=3")];
+        assert_eq!(passed(&fields, Peer::Other), "cookie: c=3\r\n");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::IpAddr;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -15,15 +15,10 @@ use snapshot::id::{ApiKeyId, TenantId};
 
 use super::connection::Client;
 use super::random::Random;
+use super::upstream::put_field;
 
-const TENANT_ID: HeaderName = HeaderName::from_static("x-tollgate-tenant-id");
-const PLAN: HeaderName = HeaderName::from_static("x-tollgate-plan");
-const SUBJECT: HeaderName = HeaderName::from_static("x-tollgate-subject");
-const SCOPES: HeaderName = HeaderName::from_static("x-tollgate-scopes");
-const KEY_ID: HeaderName = HeaderName::from_static("x-tollgate-key-id");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -38,7 +33,7 @@ const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'"').add(b'\\').ad
 /// Callers that a core remembers; above, it begins anew.
 const CALLERS_MAX: usize = 4096;
 
-/// The header values of the callers that a core has seen: made once, then only counted.
+/// The header fields of the callers that a core has seen: made once, then only copied.
 #[derive(Default)]
 pub(super) struct Callers(RefCell<HashMap<ApiKeyId, Caller>>);
 
@@ -47,29 +42,19 @@ struct Caller {
     tenant_id: TenantId,
     plan_name: String,
     scopes: Vec<String>,
-    values: Values,
-}
-
-struct Values {
-    tenant_id: HeaderValue,
-    plan: HeaderValue,
-    key_id: HeaderValue,
-    scopes: Option<HeaderValue>,
+    fields: Box<[u8]>,
 }
 
 impl Caller {
     fn new(identity: &Identity, key_id: ApiKeyId) -> Self {
-        let scopes = identity.scopes();
+        let mut fields = Vec::with_capacity(256);
+        put_plan(&mut fields, identity);
+        put_shown(&mut fields, "x-tollgate-key-id", &key_id);
         Self {
             tenant_id: identity.tenant_id,
             plan_name: identity.plan_name().to_owned(),
-            scopes: scopes.to_vec(),
-            values: Values {
-                tenant_id: shown(&identity.tenant_id),
-                plan: encoded(identity.plan_name()),
-                key_id: shown(&key_id),
-                scopes: shown_scopes(scopes),
-            },
+            scopes: identity.scopes().to_vec(),
+            fields: fields.into(),
         }
     }
 
@@ -81,17 +66,13 @@ impl Caller {
 }
 
 impl Callers {
-    /// Adds who calls. Headers of these names were dropped before.
-    pub(super) fn add_identity(&self, headers: &mut HeaderMap, identity: &Identity) {
+    /// Writes who calls. Fields of these names were left behind before.
+    pub(super) fn put_identity(&self, out: &mut Vec<u8>, identity: &Identity) {
         if let Some(subject) = &identity.subject {
-            headers.insert(SUBJECT, encoded(subject));
+            put_encoded_field(out, "x-tollgate-subject", subject);
         }
         let Some(key_id) = identity.key_id else {
-            headers.insert(TENANT_ID, shown(&identity.tenant_id));
-            headers.insert(PLAN, encoded(identity.plan_name()));
-            if let Some(scopes) = shown_scopes(identity.scopes()) {
-                headers.insert(SCOPES, scopes);
-            }
+            put_plan(out, identity);
             return;
         };
         let mut known = self.0.borrow_mut();
@@ -104,24 +85,32 @@ impl Callers {
         if !caller.is_still(identity) {
             *caller = Caller::new(identity, key_id);
         }
-        let values = &caller.values;
-        headers.insert(TENANT_ID, values.tenant_id.clone());
-        headers.insert(PLAN, values.plan.clone());
-        headers.insert(KEY_ID, values.key_id.clone());
-        if let Some(scopes) = &values.scopes {
-            headers.insert(SCOPES, scopes.clone());
-        }
+        out.extend_from_slice(&caller.fields);
     }
 }
 
-fn encoded(value: &str) -> HeaderValue {
-    let mut text = BytesMut::with_capacity(value.len());
-    put_encoded(&mut text, value);
-    header_value(text)
+fn put_plan(out: &mut Vec<u8>, identity: &Identity) {
+    put_shown(out, "x-tollgate-tenant-id", &identity.tenant_id);
+    put_encoded_field(out, "x-tollgate-plan", identity.plan_name());
+    put_scopes(out, identity.scopes());
 }
 
-/// None where there are none.
-fn shown_scopes(scopes: &[String]) -> Option<HeaderValue> {
+fn put_shown(out: &mut Vec<u8>, name: &str, value: &impl std::fmt::Display) {
+    // Writing to memory does not fail.
+    let _ = write!(out, "{name}: {value}\r\n");
+}
+
+fn put_encoded_field(out: &mut Vec<u8>, name: &str, value: &str) {
+    let mut encoded = BytesMut::with_capacity(value.len());
+    put_encoded(&mut encoded, value);
+    put_field(out, name, &encoded);
+}
+
+/// Nothing where there are none.
+fn put_scopes(out: &mut Vec<u8>, scopes: &[String]) {
+    if scopes.is_empty() {
+        return;
+    }
     let mut text = BytesMut::with_capacity(64);
     for scope in scopes {
         let before = text.len();
@@ -134,7 +123,7 @@ fn shown_scopes(scopes: &[String]) -> Option<HeaderValue> {
             break;
         }
     }
-    (!scopes.is_empty()).then(|| header_value(text))
+    put_field(out, "x-tollgate-scopes", &text);
 }
 
 /// Appends as much as fits; false where something was cut.
@@ -151,19 +140,6 @@ fn put_encoded(text: &mut BytesMut, value: &str) -> bool {
         text.extend_from_slice(piece.as_bytes());
     }
     true
-}
-
-fn shown(value: &impl std::fmt::Display) -> HeaderValue {
-    let mut text = BytesMut::with_capacity(32);
-    // Writing to memory does not fail.
-    let _ = write!(text, "{value}");
-    header_value(text)
-}
-
-/// A value of characters that were all made or checked here.
-fn header_value(text: BytesMut) -> HeaderValue {
-    HeaderValue::from_maybe_shared(text.freeze())
-        .unwrap_or_else(|_| HeaderValue::from_static("invalid"))
 }
 
 /// The request's id: the one that a trusted proxy gave it, else a new one.
@@ -189,35 +165,39 @@ fn is_request_id(id: &HeaderValue) -> bool {
     (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.as_bytes().iter().all(is_plain)
 }
 
-/// Goes on with the client's trace, or starts one (W3C Trace Context, sections 3.2 and 4.3).
-pub(super) fn add_trace(headers: &mut HeaderMap, random: &Random) {
+/// A trace that a client began: its id and flags.
+pub(super) type Trace = ([u8; 32], [u8; 2]);
+
+/// The client's trace, where it says one that is valid.
+pub(super) fn given_trace(headers: &HeaderMap) -> Option<Trace> {
     let mut values = headers.get_all(&TRACEPARENT).iter();
-    let given = match (values.next(), values.next()) {
+    match (values.next(), values.next()) {
         (Some(value), None) => parse_traceparent(value.as_bytes()),
         _ => None,
-    };
-    let mut text = BytesMut::with_capacity(55);
-    text.extend_from_slice(b"00-");
+    }
+}
+
+/// Goes on with the client's trace, or starts one (W3C Trace Context, sections 3.2 and 4.3).
+pub(super) fn put_trace(out: &mut Vec<u8>, given: Option<Trace>, random: &Random) {
+    out.extend_from_slice(b"traceparent: 00-");
     let flags = if let Some((trace_id, flags)) = given {
-        text.extend_from_slice(&trace_id);
+        out.extend_from_slice(&trace_id);
         flags
     } else {
-        // A state without the trace it belongs to must not go on.
-        headers.remove(&TRACESTATE);
-        put_hex(&mut text, random.next());
+        put_hex(out, random.next());
         // Never all zeros, which would be no id.
-        put_hex(&mut text, random.next() | 1);
+        put_hex(out, random.next() | 1);
         *b"00"
     };
-    text.put_u8(b'-');
-    put_hex(&mut text, random.next() | 1);
-    text.put_u8(b'-');
-    text.extend_from_slice(&flags);
-    headers.insert(TRACEPARENT, header_value(text));
+    out.push(b'-');
+    put_hex(out, random.next() | 1);
+    out.push(b'-');
+    out.extend_from_slice(&flags);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Trace id and flags of a valid value. Versions above 00 may say more at the end.
-fn parse_traceparent(value: &[u8]) -> Option<([u8; 32], [u8; 2])> {
+fn parse_traceparent(value: &[u8]) -> Option<Trace> {
     let is_hex = |bytes: &[u8]| {
         bytes
             .iter()
@@ -245,7 +225,7 @@ fn parse_traceparent(value: &[u8]) -> Option<([u8; 32], [u8; 2])> {
     Some((trace.try_into().ok()?, flags.try_into().ok()?))
 }
 
-fn put_hex(text: &mut BytesMut, number: u64) {
+fn put_hex(text: &mut Vec<u8>, number: u64) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut hex = [0; 16];
     for (place, byte) in number.to_be_bytes().into_iter().enumerate() {
@@ -255,62 +235,69 @@ fn put_hex(text: &mut BytesMut, number: u64) {
     text.extend_from_slice(&hex);
 }
 
-/// A connection's last `Forwarded` value and the host that it was made for.
-pub(super) type ForwardedCache = RefCell<Option<(HeaderValue, HeaderValue)>>;
+/// What a connection's last request said of where it comes from, and the host that it named.
+pub(super) type ForwardedCache = RefCell<Option<(HeaderValue, Box<[u8]>)>>;
 
-/// Adds where the request came from: `Forwarded` (RFC 7239) and its forerunners. What a trusted
-/// proxy said is gone on from; what others said was dropped before.
-pub(super) fn add_forwarding(headers: &mut HeaderMap, client: &Client, host: Option<HeaderValue>) {
-    let proto = if client.is_tls { "https" } else { "http" };
-    let host = host.unwrap_or_else(|| HeaderValue::from_static(""));
-    let element = forwarded(client, &host, proto);
+/// Writes where the request came from: `Forwarded` (RFC 7239) and its forerunners. What a trusted
+/// proxy said is gone on from; what others said was left behind before.
+pub(super) fn put_forwarding(
+    out: &mut Vec<u8>,
+    client: &Client,
+    host: Option<&HeaderValue>,
+    headers: &HeaderMap,
+) {
+    let no_host = HeaderValue::from_static("");
+    let host = host.unwrap_or(&no_host);
     if client.is_trusted_proxy {
-        append_to_list(headers, FORWARDED, &element);
-        append_to_list(headers, X_FORWARDED_FOR, &client.peer_value);
-    } else {
-        headers.insert(FORWARDED, element);
-        headers.insert(X_FORWARDED_FOR, client.peer_value.clone());
+        put_forwarding_on(out, client, host, headers);
+        return;
     }
-    if !headers.contains_key(&X_FORWARDED_HOST) {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
-    if !headers.contains_key(&X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
-    }
-}
-
-fn forwarded(client: &Client, host: &HeaderValue, proto: &str) -> HeaderValue {
     let mut cache = client.forwarded.borrow_mut();
-    if let Some((cached_host, value)) = &*cache
-        && cached_host == host
-    {
-        return value.clone();
+    match &*cache {
+        Some((cached_host, fields)) if cached_host == host => out.extend_from_slice(fields),
+        _ => {
+            let start = out.len();
+            put_forwarding_on(out, client, host, &HeaderMap::new());
+            *cache = Some((host.clone(), out[start..].into()));
+        }
     }
-    let mut text = String::with_capacity(64);
-    let _ = match client.peer {
-        IpAddr::V4(ip) => write!(text, "for={ip}"),
-        IpAddr::V6(ip) => write!(text, "for=\"[{ip}]\""),
-    };
-    // The host was checked: it holds nothing that would end the quotes.
-    let _ = write!(
-        text,
-        ";host=\"{}\";proto={proto}",
-        host.to_str().unwrap_or_default()
-    );
-    let value =
-        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"));
-    *cache = Some((host.clone(), value.clone()));
-    value
 }
 
-fn append_to_list(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
-    let mut list = BytesMut::new();
-    for before in headers.get_all(&name) {
-        list.extend_from_slice(before.as_bytes());
-        list.extend_from_slice(b", ");
+/// Goes on from what `said` says.
+fn put_forwarding_on(out: &mut Vec<u8>, client: &Client, host: &HeaderValue, said: &HeaderMap) {
+    let proto = if client.is_tls { "https" } else { "http" };
+    put_list(out, &FORWARDED, said);
+    // The host was checked: it holds nothing that would end the quotes.
+    let shown_host = host.to_str().unwrap_or_default();
+    let _ = match client.peer {
+        IpAddr::V4(ip) => write!(out, "for={ip}"),
+        IpAddr::V6(ip) => write!(out, "for=\"[{ip}]\""),
+    };
+    let _ = write!(out, ";host=\"{shown_host}\";proto={proto}\r\n");
+    put_list(out, &X_FORWARDED_FOR, said);
+    out.extend_from_slice(client.peer_value.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    put_said_or(out, &X_FORWARDED_HOST, said, host.as_bytes());
+    put_said_or(out, &X_FORWARDED_PROTO, said, proto.as_bytes());
+}
+
+/// Begins a field with the list that was said; an item has to follow.
+fn put_list(out: &mut Vec<u8>, name: &HeaderName, said: &HeaderMap) {
+    out.extend_from_slice(name.as_str().as_bytes());
+    out.extend_from_slice(b": ");
+    for before in said.get_all(name) {
+        out.extend_from_slice(before.as_bytes());
+        out.extend_from_slice(b", ");
     }
-    list.extend_from_slice(value.as_bytes());
-    headers.insert(name, header_value(list));
+}
+
+fn put_said_or(out: &mut Vec<u8>, name: &HeaderName, said: &HeaderMap, own: &[u8]) {
+    if !said.contains_key(name) {
+        put_field(out, name.as_str(), own);
+    }
+    for value in said.get_all(name) {
+        put_field(out, name.as_str(), value.as_bytes());
+    }
 }
 
 #[cfg(test)]
@@ -336,33 +323,41 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(TRACEPARENT, HeaderValue::try_from(&given).expect("a value"));
-            headers.insert(TRACESTATE, HeaderValue::from_static("a=1"));
-            add_trace(&mut headers, &random);
-            let made = headers[TRACEPARENT].as_bytes();
+            let mut out = Vec::new();
+            put_trace(&mut out, given_trace(&headers), &random);
+            let made = out.strip_prefix(b"traceparent: ").expect("the field");
+            let made = made.strip_suffix(b"\r\n").expect("its end");
             assert!(parse_traceparent(made).is_some(), "{given}");
             assert_eq!(&made[3..35] == TRACE.as_bytes(), goes_on, "{given}");
             assert!(!made.ends_with(b"b7ad6b7169203331-01"), "{given}");
-            assert_eq!(headers.contains_key(TRACESTATE), goes_on, "{given}");
+            assert_eq!(given_trace(&headers).is_some(), goes_on, "{given}");
         }
     }
 
     #[test]
     fn identity_values_are_encoded_and_bounded() {
-        let plan = encoded("Gro\u{df}, 100%\r\nx: y");
-        assert_eq!(plan, "Gro%C3%9F%2C%20100%25%0D%0Ax:%20y");
-        let plan = encoded(&"\u{df}".repeat(1000));
-        assert!(plan.len() <= VALUE_BYTES_MAX);
-        assert_eq!(plan.len() % 3, 0);
-        assert!(shown_scopes(&[]).is_none());
-        let many = vec![String::from("orders:read"); 1000];
-        let value = shown_scopes(&many).expect("there are scopes");
-        assert!(value.len() <= VALUE_BYTES_MAX);
-        assert!(
-            value
-                .to_str()
-                .expect("ascii")
-                .split(' ')
-                .all(|scope| scope == "orders:read")
+        let field = |value: &str| {
+            let mut out = Vec::new();
+            put_encoded_field(&mut out, "a", value);
+            String::from_utf8(out).expect("text")
+        };
+        assert_eq!(
+            field("Gro\u{df}, 100%\r\nx: y"),
+            "a: Gro%C3%9F%2C%20100%25%0D%0Ax:%20y\r\n"
         );
+        let long = field(&"\u{df}".repeat(1000));
+        assert!(long.len() <= VALUE_BYTES_MAX + 5);
+        assert_eq!((long.len() - 5) % 3, 0);
+        let scopes = |scopes: &[String]| {
+            let mut out = Vec::new();
+            put_scopes(&mut out, scopes);
+            String::from_utf8(out).expect("text")
+        };
+        assert_eq!(scopes(&[]), "");
+        let many = scopes(&vec![String::from("orders:read"); 1000]);
+        let value = many.strip_prefix("x-tollgate-scopes: ").expect("a field");
+        assert!(value.len() <= VALUE_BYTES_MAX + 2);
+        let mut found = value.trim_end().split(' ');
+        assert!(found.all(|scope| scope == "orders:read"));
     }
 }

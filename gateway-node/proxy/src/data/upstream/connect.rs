@@ -30,8 +30,6 @@ pub(in crate::data) enum ConnectError {
     Tls(#[source] io::Error),
     #[error("TLS to upstreams cannot be used on this machine")]
     NoTls,
-    #[error("the HTTP handshake failed")]
-    Http(#[source] hyper::Error),
     #[error("connecting took too long")]
     Timeout,
 }
@@ -52,9 +50,7 @@ pub(super) async fn connect(
     let stream = tokio::time::timeout(within, open(core, origin))
         .await
         .map_err(|_| ConnectError::Timeout)??;
-    Link::new(stream, origin.clone(), slot)
-        .await
-        .map_err(ConnectError::Http)
+    Ok(Link::new(stream, origin.clone(), slot))
 }
 
 async fn open(core: &Core, origin: &Origin) -> Result<Stream, ConnectError> {

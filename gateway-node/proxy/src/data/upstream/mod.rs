@@ -1,11 +1,14 @@
 //! A core's upstreams: which target is next, and a connection to it.
 
 mod balance;
+mod chunked;
 mod connect;
 pub(super) mod guard;
 mod link;
 mod origin;
+mod outgoing;
 mod resolve;
+mod response;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,7 +22,9 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use snapshot::id::UpstreamId;
 
 pub(super) use connect::ConnectError;
-pub(super) use link::{Link, Sent};
+pub(super) use link::{Link, LinkError, Sent};
+pub(super) use outgoing::{Body, Outgoing, put_field};
+pub(super) use response::Head;
 
 use super::core::Core;
 use balance::Share;
