@@ -69,7 +69,7 @@ pub struct Snapshot {
     pub(crate) hosts: HostTable<Arc<Api>>,
     apis: HashMap<Address, Arc<Api>>,
     upstreams: HashMap<UpstreamId, (Address, Arc<Upstream>)>,
-    pub(crate) plans: HashMap<(PlanId, u32), Arc<Plan>>,
+    pub(crate) plans: PlanMap,
     plan_chunks: HashMap<Address, (PlanId, u32)>,
     pub(crate) keys: Tree<KeyLeaf>,
     pub(crate) tenants: Tree<TenantLeaf>,
@@ -266,17 +266,15 @@ fn compile_apis(
     Ok(apis)
 }
 
-type Plans = (
-    HashMap<(PlanId, u32), Arc<Plan>>,
-    HashMap<Address, (PlanId, u32)>,
-);
+type PlanMap = HashMap<(PlanId, u32), Arc<Plan>, foldhash::fast::RandomState>;
+type Plans = (PlanMap, HashMap<Address, (PlanId, u32)>);
 
 fn compile_plans(
     directory: &Directory,
     previous: Option<&Snapshot>,
     fetch: Fetch<'_>,
 ) -> Result<Plans, CompileError> {
-    let (mut plans, mut chunks) = (HashMap::new(), HashMap::new());
+    let (mut plans, mut chunks) = (PlanMap::default(), HashMap::new());
     for_each(directory, &mut |_, reference| {
         let address = reference.address()?;
         let old = previous.and_then(|previous| {

@@ -2,7 +2,7 @@
 //! (draft-ietf-httpapi-ratelimit-headers-10), structured lists (RFC 9651), written without
 //! allocating.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use snapshot::document::Period;
 
@@ -84,15 +84,15 @@ impl LimitReport {
     pub fn header_values(&self) -> Option<(Text, Text)> {
         let (mut policy, mut state) = (Text::default(), Text::default());
         if let Some(rate) = &self.rate {
-            policy.add("rate", ('q', rate.burst), ('w', rate.window_s));
+            policy.add("rate", (b'q', rate.burst), (b'w', rate.window_s));
             let reset_s = rate.reset_ns.div_ceil(SECOND_NS);
-            state.add("rate", ('r', rate.remaining), ('t', reset_s));
+            state.add("rate", (b'r', rate.remaining), (b't', reset_s));
         }
         if let Some(quota) = &self.quota {
-            policy.add("quota", ('q', quota.limit), ('w', quota.window_s));
+            policy.add("quota", (b'q', quota.limit), (b'w', quota.window_s));
             if let Some((remaining, ends_in_ns)) = quota.state {
                 let ends_in_s = ends_in_ns.div_ceil(SECOND_NS);
-                state.add("quota", ('r', remaining), ('t', ends_in_s));
+                state.add("quota", (b'r', remaining), (b't', ends_in_s));
             }
         }
         (!policy.is_empty()).then_some((policy, state))
@@ -129,25 +129,48 @@ impl Text {
         self.len == 0
     }
 
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
     /// Appends an item with two parameters to the list, or nothing where it would not fit.
-    fn add(&mut self, name: &str, first: (char, u64), second: (char, u64)) {
+    fn add(&mut self, name: &str, first: (u8, u64), second: (u8, u64)) {
         let before = self.len;
-        let separator = if self.is_empty() { "" } else { ", " };
-        let (a, b) = (first.1.min(INTEGER_MAX), second.1.min(INTEGER_MAX));
-        let (first, second) = (first.0, second.0);
-        if write!(self, "{separator}\"{name}\";{first}={a};{second}={b}").is_err() {
+        let separator: &[u8] = if self.is_empty() { b"" } else { b", " };
+        let fits = self.put(separator)
+            && self.put(b"\"")
+            && self.put(name.as_bytes())
+            && self.put(b"\"")
+            && self.put_parameter(first)
+            && self.put_parameter(second);
+        if !fits {
             self.len = before;
         }
     }
-}
 
-impl Write for Text {
-    fn write_str(&mut self, part: &str) -> fmt::Result {
+    fn put_parameter(&mut self, (name, number): (u8, u64)) -> bool {
+        let mut digits = [0; 20];
+        let mut start = digits.len();
+        let mut rest = number.min(INTEGER_MAX);
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.put(&[b';', name, b'=']) && self.put(&digits[start..])
+    }
+
+    fn put(&mut self, part: &[u8]) -> bool {
         let end = self.len + part.len();
-        let place = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
-        place.copy_from_slice(part.as_bytes());
+        let Some(place) = self.bytes.get_mut(self.len..end) else {
+            return false;
+        };
+        place.copy_from_slice(part);
         self.len = end;
-        Ok(())
+        true
     }
 }
 
@@ -246,8 +269,8 @@ mod tests {
         let state = format!(r#""rate";r={max};t=18446744074"#);
         check(&report, &policy, &state);
         let mut text = Text::default();
-        text.add("rate", ('q', u64::MAX), ('w', u64::MAX));
-        text.add("quota", ('q', u64::MAX), ('w', u64::MAX));
+        text.add("rate", (b'q', u64::MAX), (b'w', u64::MAX));
+        text.add("quota", (b'q', u64::MAX), (b'w', u64::MAX));
         assert!(
             text.as_str()
                 .ends_with(&format!(r#""quota";q={max};w={max}"#))

@@ -32,15 +32,18 @@ pub struct Latency {
     pub sum_us: u64,
 }
 
+/// By ids, statuses and codes: nothing that a client chooses.
+type Counts<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// What one core counted since its last report.
 #[derive(Debug, Default)]
 pub struct CoreUsage {
-    pub counts: HashMap<CountKey, u64>,
-    pub latencies: HashMap<(RouteId, u32), Latency>,
+    pub counts: Counts<CountKey, u64>,
+    pub latencies: Counts<(RouteId, u32), Latency>,
     /// Answers that the node made itself, by code.
-    pub refusals: HashMap<&'static str, u64>,
+    pub refusals: Counts<&'static str, u64>,
     /// Answers by status.
-    pub statuses: HashMap<u16, u64>,
+    pub statuses: Counts<u16, u64>,
 }
 
 impl CoreUsage {

@@ -15,10 +15,14 @@ pub struct InvalidId {
     pub prefix: &'static str,
 }
 
-fn encode(uuid: Uuid) -> [u8; 26] {
+/// A prefix of three letters, an underscore, 26 characters.
+const TEXT_BYTES: usize = 30;
+
+fn show(prefix: &str, uuid: Uuid) -> [u8; TEXT_BYTES] {
     let mut rest = uuid.as_u128();
-    let mut text = [0; 26];
-    for place in text.iter_mut().rev() {
+    let mut text = [b'_'; TEXT_BYTES];
+    text[..3].copy_from_slice(prefix.as_bytes());
+    for place in text[4..].iter_mut().rev() {
         *place = ALPHABET[(rest & 31) as usize];
         rest >>= 5;
     }
@@ -47,6 +51,11 @@ macro_rules! ids {
         impl $name {
             pub const PREFIX: &'static str = $prefix;
 
+            /// The id as it is shown, ASCII: for where many are written.
+            pub fn to_text(self) -> [u8; TEXT_BYTES] {
+                show($prefix, self.0)
+            }
+
             /// The id in a document: the UUID's 16 bytes.
             pub fn to_bytes(self) -> Vec<u8> {
                 self.0.as_bytes().to_vec()
@@ -64,10 +73,7 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let text = encode(self.0);
-                f.write_str($prefix)?;
-                f.write_str("_")?;
-                f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+                f.write_str(std::str::from_utf8(&self.to_text()).map_err(|_| fmt::Error)?)
             }
         }
 

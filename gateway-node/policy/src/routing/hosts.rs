@@ -1,7 +1,6 @@
 //! The APIs of a node by host and base path.
 
-use std::collections::HashMap;
-
+use super::Names;
 use crate::path;
 
 /// Finds an API and what is left of the path below its base path.
@@ -11,9 +10,9 @@ use crate::path;
 /// fits, the next host is tried: an exact host does not hide what a wildcard serves elsewhere.
 #[derive(Debug, Clone)]
 pub struct HostTable<T> {
-    exact: HashMap<Box<str>, Host>,
+    exact: Names<Host>,
     /// `*.example.com` under `example.com`.
-    wildcard: HashMap<Box<str>, Host>,
+    wildcard: Names<Host>,
     /// Labels of the deepest wildcard, its star not counted: bounds the lookups per request.
     wildcard_labels_max: usize,
     any: Host,
@@ -47,14 +46,14 @@ struct Host {
 #[derive(Debug, Clone, Default)]
 struct Node {
     api: Option<usize>,
-    children: HashMap<Box<str>, Node>,
+    children: Names<Node>,
 }
 
 impl<T> Default for HostTable<T> {
     fn default() -> Self {
         Self {
-            exact: HashMap::new(),
-            wildcard: HashMap::new(),
+            exact: Names::default(),
+            wildcard: Names::default(),
             wildcard_labels_max: 0,
             any: Host::default(),
             apis: Vec::new(),

@@ -1,8 +1,8 @@
 //! The routes of one API.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use super::Names;
 use super::template::{Segment, Template};
 
 /// Finds a route by method and path.
@@ -49,7 +49,7 @@ pub struct RouteConflict {
 
 #[derive(Debug, Clone, Default)]
 struct Node {
-    literals: HashMap<Box<str>, Node>,
+    literals: Names<Node>,
     param: Option<Box<Node>>,
     /// Of the template whose `{rest+}` starts here.
     rest: Option<Endpoint>,

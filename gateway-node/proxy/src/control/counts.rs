@@ -242,7 +242,7 @@ pub(crate) fn admitted(tenant: u128, minute: u32, count: u64) -> CoreUsage {
         minute,
     };
     CoreUsage {
-        counts: HashMap::from([(key, count)]),
+        counts: [(key, count)].into_iter().collect(),
         ..CoreUsage::default()
     }
 }

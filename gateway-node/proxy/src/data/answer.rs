@@ -124,7 +124,7 @@ pub(super) fn add_limits(headers: &mut HeaderMap, limits: &LimitReport) {
     };
     for (name, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)] {
         if !text.is_empty()
-            && let Ok(value) = HeaderValue::from_str(text.as_str())
+            && let Ok(value) = HeaderValue::from_bytes(text.as_bytes())
         {
             headers.insert(name, value);
         }

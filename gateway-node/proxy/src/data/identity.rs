@@ -35,7 +35,7 @@ const CALLERS_MAX: usize = 4096;
 
 /// The header fields of the callers that a core has seen: made once, then only copied.
 #[derive(Default)]
-pub(super) struct Callers(RefCell<HashMap<ApiKeyId, Caller>>);
+pub(super) struct Callers(RefCell<HashMap<ApiKeyId, Caller, foldhash::fast::RandomState>>);
 
 /// What was said of a caller, and what it was made of.
 struct Caller {

@@ -35,7 +35,7 @@ use resolve::Resolver;
 const TRIES_MAX: usize = 3;
 
 pub(super) struct Upstreams {
-    known: RefCell<HashMap<UpstreamId, Known>>,
+    known: RefCell<HashMap<UpstreamId, Known, foldhash::fast::RandomState>>,
     origins: RefCell<HashMap<Address, Rc<Origin>>>,
     resolver: Resolver,
     tls: Option<Arc<rustls::ClientConfig>>,
