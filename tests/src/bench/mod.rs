@@ -39,6 +39,10 @@ const CLOSED_ROUND: Duration = Duration::from_secs(5);
 const OPEN_ROUND: Duration = Duration::from_secs(3);
 /// Above this a latency says as much about the clients as about the subject.
 const LOAD_CORE_BUSY_MAX: f64 = 0.85;
+/// What the rate is chosen for, with some room for rounds that are busier than the trial.
+const LOAD_CORE_BUSY_AIM: f64 = 0.75;
+const TRIAL: Duration = Duration::from_secs(1);
+const TRIALS_MAX: u32 = 8;
 /// Requests per second where the closed loop could not tell what the subjects can do.
 const RATE_UNTOLD: u32 = 5_000;
 
@@ -137,6 +141,7 @@ fn measure_latency(cores: Cores, subjects: &[Subject], report: &mut Report) -> a
     let rate = report
         .slowest_rate()
         .map_or(RATE_UNTOLD, half_in_round_numbers);
+    let rate = slow_enough(rate, cores, subjects)?;
     report.open_loop_rate = rate;
     for round in 0..ROUNDS {
         say(&format!(
@@ -144,20 +149,48 @@ fn measure_latency(cores: Cores, subjects: &[Subject], report: &mut Report) -> a
             round + 1
         ));
         for (place, subject) in subjects.iter().enumerate() {
-            let plan = OpenLoop {
-                address: subject.address,
-                request: subject.request(),
-                per_second: rate,
-                connections: CONNECTIONS,
-                length: OPEN_ROUND,
-            };
-            let before = CoreTimes::read(cores.load)?;
-            let outcome = plan.run();
-            let busy = CoreTimes::read(cores.load)?.busy_since(&before);
+            let (outcome, busy) = open_round(subject, rate, OPEN_ROUND, cores)?;
             report.add_open(place, judged(outcome, busy));
         }
     }
     Ok(())
+}
+
+/// At most `rate`, and less where clients and upstream, which share a core, would be too busy for
+/// it. Where nothing is slow enough the rounds say so.
+fn slow_enough(mut rate: u32, cores: Cores, subjects: &[Subject]) -> anyhow::Result<u32> {
+    for _ in 0..TRIALS_MAX {
+        let mut busiest = 0.0_f64;
+        for subject in subjects {
+            let (_, busy) = open_round(subject, rate, TRIAL, cores)?;
+            busiest = busiest.max(busy);
+        }
+        if busiest < LOAD_CORE_BUSY_AIM {
+            break;
+        }
+        rate = in_round_numbers(f64::from(rate) * 0.8);
+    }
+    Ok(rate)
+}
+
+type Round = (anyhow::Result<open_loop::Latencies>, f64);
+
+fn open_round(
+    subject: &Subject,
+    per_second: u32,
+    length: Duration,
+    cores: Cores,
+) -> anyhow::Result<Round> {
+    let plan = OpenLoop {
+        address: subject.address,
+        request: subject.request(),
+        per_second,
+        connections: CONNECTIONS,
+        length,
+    };
+    let before = CoreTimes::read(cores.load)?;
+    let outcome = plan.run();
+    Ok((outcome, CoreTimes::read(cores.load)?.busy_since(&before)))
 }
 
 fn judged(outcome: anyhow::Result<open_loop::Latencies>, busy: f64) -> Result<Latency, String> {
@@ -172,10 +205,15 @@ fn judged(outcome: anyhow::Result<open_loop::Latencies>, busy: f64) -> Result<La
     })
 }
 
-/// Half of what the slowest subject can do, down to the next 500.
+/// Half of what the slowest subject can do.
 fn half_in_round_numbers(per_second: f64) -> u32 {
+    in_round_numbers(per_second / 2.0)
+}
+
+/// Down to the next 500.
+fn in_round_numbers(per_second: f64) -> u32 {
     const STEP: f64 = 500.0;
-    ((per_second / 2.0 / STEP).floor() * STEP).max(STEP) as u32
+    ((per_second / STEP).floor() * STEP).max(STEP) as u32
 }
 
 fn say(what: &str) {
