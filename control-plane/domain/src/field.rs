@@ -54,7 +54,8 @@ where
     }
 }
 
-/// A line of text for people: trimmed, not empty, without control characters, bounded.
+/// A line of text for people: trimmed, not empty, bounded, without characters that are not seen or
+/// that turn the text around them: two names that look alike are told apart.
 pub fn line(field: &'static str, raw: &str, chars_max: usize) -> Result<String, FieldError> {
     let text = raw.trim();
     if text.is_empty() {
@@ -67,14 +68,38 @@ pub fn line(field: &'static str, raw: &str, chars_max: usize) -> Result<String, 
             format!("Use at most {chars_max} characters."),
         ));
     }
-    if text.chars().any(char::is_control) {
+    if has_hidden(text) {
         return Err(FieldError::new(
             field,
             "invalid",
-            "Use plain text without line breaks.",
+            "Use plain text without line breaks or invisible characters.",
         ));
     }
     Ok(text.to_owned())
+}
+
+fn has_hidden(text: &str) -> bool {
+    let mut before = ' ';
+    text.chars().any(|letter| {
+        let is_hidden = match letter {
+            // Joiners have work to do in some scripts and in emoji, and none beside Latin letters.
+            '\u{200c}' | '\u{200d}' => before.is_ascii(),
+            letter => letter.is_control() || is_format(letter),
+        };
+        before = letter;
+        is_hidden
+    })
+}
+
+/// Unicode's general category Cf without the joiners, and fillers that show nothing.
+fn is_format(letter: char) -> bool {
+    matches!(letter,
+        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+        | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// A stored or received word that does not belong to a closed set.
@@ -158,6 +183,32 @@ mod tests {
                 Err(code),
                 "{raw:?}"
             );
+        }
+    }
+
+    #[test]
+    fn names_that_look_alike_cannot_differ_in_what_is_not_seen() {
+        for raw in [
+            "Ac\u{200b}me",
+            "Acme\u{202e}",
+            "\u{2066}Acme",
+            "A\u{200d}cme",
+            "Ac\u{ad}me",
+            "\u{3164}",
+            "Acme\u{e0041}",
+        ] {
+            assert_eq!(
+                line("name", raw, 100).map_err(|e| e.code),
+                Err("invalid"),
+                "{raw:?}"
+            );
+        }
+        for raw in [
+            "Gro\u{df}markt",
+            "\u{645}\u{6cc}\u{200c}\u{62e}",
+            "\u{1f469}\u{200d}\u{1f4bb}",
+        ] {
+            assert!(line("name", raw, 100).is_ok(), "{raw:?}");
         }
     }
 

@@ -126,3 +126,17 @@ pub async fn revoke(
     }
     Ok(())
 }
+
+/// Revokes all of a person's tokens; returns how many worked until then. Served by
+/// `personal_tokens_name`.
+pub async fn revoke_all(tx: &mut PlatformTx, user: UserId, now: OffsetDateTime) -> Result<u64> {
+    let revoked = sqlx::query!(
+        "update personal_tokens set revoked_at = $2
+        where user_id = $1 and revoked_at is null and expires_at > $2",
+        user.0,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(revoked.rows_affected())
+}

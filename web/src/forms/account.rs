@@ -11,6 +11,14 @@ use super::{FormErrors, one_of, required};
 pub struct ChangePasswordForm {
     pub current_password: String,
     pub password: String,
+    /// A ticked box sends something, an unticked one nothing.
+    pub revoke_tokens: String,
+}
+
+impl ChangePasswordForm {
+    pub fn revokes_tokens(&self) -> bool {
+        !self.revoke_tokens.is_empty()
+    }
 }
 
 /// `/account/tokens/new`.

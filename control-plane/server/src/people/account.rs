@@ -12,7 +12,7 @@ use web::layout::Tone;
 use web::pages::account::Account;
 
 use super::pages::{too_many, wait_message};
-use super::reset;
+use super::reset::{self, Tokens};
 use crate::app::App;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
@@ -106,7 +106,13 @@ async fn change(
     }
     let hash = app.passwords.hash(&password).await?;
     let mut tx = app.db.platform_tx().await?;
-    reset::change(&signed_in.authority(), app, &mut tx, (owner, &hash), now).await?;
+    let tokens = if form.revokes_tokens() {
+        Tokens::Revoke
+    } else {
+        Tokens::Keep
+    };
+    let to = (owner, &hash, tokens);
+    reset::change(&signed_in.authority(), app, &mut tx, to, now).await?;
     tx.commit().await?;
     Ok(None)
 }

@@ -44,7 +44,15 @@ pub(super) async fn ask(app: &App, email: &Email, now: Now) -> Result<(), Action
     Ok(())
 }
 
-/// Sets the password if the code is right. Every session ends, and so does a pause of sign-in.
+/// What becomes of a person's tokens when the password changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tokens {
+    Revoke,
+    Keep,
+}
+
+/// Sets the password if the code is right. Every session ends, and so do every token, since somebody
+/// else may have made it, and a pause of sign-in.
 pub(super) async fn reset(
     app: &App,
     (email, digits): (&Email, &str),
@@ -62,7 +70,8 @@ pub(super) async fn reset(
     };
     store::users::delete_code(&mut tx, code_for(email)).await?;
     let authority = Authority::person(user.id, user.email.clone()).of_request(request_id);
-    set(app, &authority, &mut tx, (&user, &hash), now).await?;
+    let change = (&user, &hash, Tokens::Revoke);
+    set(app, &authority, &mut tx, change, now).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -72,29 +81,41 @@ pub(super) async fn change(
     authority: &Authority,
     app: &App,
     tx: &mut PlatformTx,
-    (owner, hash): (UserId, &PasswordHash),
+    (owner, hash, tokens): (UserId, &PasswordHash, Tokens),
     now: Now,
 ) -> Result<(), ActionError> {
     authority.require_own(Action::ChangePassword, owner)?;
     let user = store::users::get(tx, owner).await?;
-    set(app, authority, tx, (&user, hash), now).await
+    set(app, authority, tx, (&user, hash, tokens), now).await
 }
 
 async fn set(
     app: &App,
     authority: &Authority,
     tx: &mut PlatformTx,
-    (user, hash): (&User, &PasswordHash),
+    (user, hash, tokens): (&User, &PasswordHash, Tokens),
     now: Now,
 ) -> Result<(), ActionError> {
     store::users::set_password(tx, user.id, hash.as_str()).await?;
-    let change = (super::subject(user), Change::default());
+    let revoked = match tokens {
+        Tokens::Revoke => store::personal_tokens::revoke_all(tx, user.id, now.0).await?,
+        Tokens::Keep => 0,
+    };
+    let change = match revoked {
+        0 => Change::default(),
+        revoked => Change::created(&json!({ "revoked_tokens": revoked })),
+    };
+    let change = (super::subject(user), change);
     action::audit(tx, authority, Action::ChangePassword, change, now).await?;
     if let Ok(to) = Email::parse(&user.email) {
         let url = &app.public_url;
+        let told = match revoked {
+            0 => "",
+            _ => " Your personal tokens are revoked: programs that used them need new ones.",
+        };
         let body = format!(
             "The password of your account at {url} was changed, and everybody who was signed in \
-             with it is signed out.\n\nIf that was not you, set a new one at once: {url}/forgot\n"
+             with it is signed out.{told}\n\nIf that was not you, set a new one at once: {url}/forgot\n"
         );
         let letter = Letter {
             to: &to,

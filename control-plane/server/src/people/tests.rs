@@ -198,11 +198,13 @@ async fn many_guesses_at_once_are_not_more_than_five() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_every_session_and_every_pause() {
+async fn a_new_password_ends_every_session_token_and_pause() {
     let stack = Stack::new().await;
-    stack.person(EMAIL, Some(PlatformRole::Auditor)).await;
+    let person = stack.person(EMAIL, Some(PlatformRole::Auditor)).await;
     let mut inside = stack.browser_of(EMAIL).await;
     assert_eq!(inside.get("/account").await.status, 200);
+    let program = stack.program_of(person, &[]).await;
+    assert_eq!(program.get("/plans").await.status, 200);
 
     let mut browser = stack.browser();
     let asked = browser.submit("/forgot", &[("email", EMAIL)]).await;
@@ -219,10 +221,33 @@ async fn a_new_password_ends_every_session_and_every_pause() {
             .contains("password is changed")
     );
     assert_eq!(inside.get("/account").await.status, 303, "signed out");
+    assert_eq!(program.get("/plans").await.status, 401, "revoked");
+    let mails = stack.mails_to(EMAIL).await;
+    assert!(mails[0].1.contains("tokens are revoked"), "{}", mails[0].1);
     let old = [("email", EMAIL), ("password", PASSWORD)];
     assert_eq!(browser.submit("/login", &old).await.status, 422);
     let new = [("email", EMAIL), ("password", "another fine phrase")];
     assert_eq!(browser.submit("/login", &new).await.status, 303);
+}
+
+#[tokio::test]
+async fn who_changes_a_password_says_what_becomes_of_the_tokens() {
+    let stack = Stack::new().await;
+    let person = stack.person(EMAIL, Some(PlatformRole::Auditor)).await;
+    let mut browser = stack.browser_of(EMAIL).await;
+    let (mut present, mut status) = (PASSWORD, 200);
+    for (new, revoke_tokens) in [("a first fine phrase", ""), ("a second fine phrase", "on")] {
+        let program = stack.program_of(person, &[]).await;
+        let fields = [
+            ("current_password", present),
+            ("password", new),
+            ("revoke_tokens", revoke_tokens),
+        ];
+        let done = browser.submit("/account", &fields).await;
+        assert_eq!(done.status, 303, "{}", done.body);
+        assert_eq!(program.get("/plans").await.status, status);
+        (present, status) = (new, 401);
+    }
 }
 
 #[tokio::test]

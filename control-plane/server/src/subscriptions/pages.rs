@@ -337,7 +337,13 @@ async fn end_here(
     Path(AtSubscription { subscription }): Path<AtSubscription>,
     now: Now,
 ) -> Answer {
-    finish(&app, &member, subscription, now).await
+    finish(
+        &app,
+        &member,
+        (subscription, SubscriptionStatus::Active),
+        now,
+    )
+    .await
 }
 
 async fn withdraw(
@@ -346,14 +352,40 @@ async fn withdraw(
     Path(AtSubscription { subscription }): Path<AtSubscription>,
     now: Now,
 ) -> Answer {
-    finish(&app, &member, subscription, now).await
+    finish(
+        &app,
+        &member,
+        (subscription, SubscriptionStatus::Pending),
+        now,
+    )
+    .await
 }
 
-async fn finish(app: &App, member: &Member, id: SubscriptionId, now: Now) -> Answer {
+/// Ends it if it still is what the page showed: a request that was approved meanwhile is not
+/// withdrawn, it is a subscription.
+async fn finish(
+    app: &App,
+    member: &Member,
+    (id, shown): (SubscriptionId, SubscriptionStatus),
+    now: Now,
+) -> Answer {
     let (authority, tenant) = (&member.authority, member.tenant.id);
     let mut tx = Tx::open(app, authority).await?;
     let before = store::subscriptions::get(&mut tx, tenant, id).await?;
-    end(authority, &mut tx, (tenant, id), None, now).await?;
+    if before.status != shown {
+        let text = match before.status {
+            SubscriptionStatus::Active => {
+                format!(
+                    "{} was approved meanwhile: it is yours now.",
+                    before.plan_name
+                )
+            }
+            _ => format!("{} has ended already.", before.plan_name),
+        };
+        member.flash(Tone::Warning, &text).await?;
+        return go_to(&format!("/t/{tenant}/plans"));
+    }
+    end(authority, &mut tx, (tenant, id), Some(before.edition), now).await?;
     tx.commit().await?;
     let text = match before.status {
         SubscriptionStatus::Pending => {

@@ -79,6 +79,31 @@ async fn a_plan_by_approval_waits_with_the_tenants_message() {
 }
 
 #[tokio::test]
+async fn a_request_that_was_approved_meanwhile_is_not_withdrawn() {
+    let (stack, tenant, operator) = stack().await;
+    let plan = stack.plan("Scale", false, &[]).await;
+    let mut browser = stack.browser_of(EMAIL).await;
+    let path = format!("/t/{tenant}/plans/{plan}/request");
+    browser.submit(&path, &[("message", "Please.")]).await;
+    let shown = browser.get(&format!("/t/{tenant}/plans")).await;
+    let path = format!("/tenants/{tenant}/subscriptions");
+    let list = operator.get(&path).await;
+    let id = list.body["items"][0]["id"].as_str().expect("an id");
+    let approved = operator
+        .post(&format!("/plan-requests/{id}/approve"), json!({}))
+        .await;
+    assert_eq!(approved.status, 200, "{approved:?}");
+    let withdraw = format!("/t/{tenant}/plans/requests/{id}/withdraw");
+    assert_eq!(browser.fill(&shown, &withdraw, &[]).await.status, 303);
+    let shown = browser.get(&format!("/t/{tenant}/plans")).await;
+    assert!(shown.body.contains("was approved meanwhile"));
+    assert_eq!(
+        operator.get(&path).await.body["items"][0]["status"],
+        "active"
+    );
+}
+
+#[tokio::test]
 async fn changing_over_ends_what_cannot_stand_beside_the_new_plan() {
     let (stack, tenant, operator) = stack().await;
     let orders = api(&operator, "orders").await;
