@@ -51,7 +51,11 @@ async fn no_route_of_the_api_serves_those_it_is_not_for() {
         // Whoever is outside a tenant does not learn that it is there.
         let outside = match route.action.reach() {
             Reach::Tenant => 404,
-            Reach::Platform | Reach::Own => 403,
+            Reach::Platform => 403,
+            Reach::Own => {
+                shows_own_account_only(&world, &path).await;
+                continue;
+            }
         };
         refuses(&world, route, (Whose::Stranger, &path), outside).await;
         let crossed = world.fill_in_other_tenant(&route.path);
@@ -68,6 +72,18 @@ async fn no_route_of_the_api_serves_those_it_is_not_for() {
     }
     assert_eq!(world.state().await, before, "a refused call changed this");
     every_route_serves_an_operator(&world, routes).await;
+}
+
+/// Everybody sees the account and the tenants that are theirs.
+async fn shows_own_account_only(world: &World, path: &str) {
+    let (status, answer) = world.call(&Method::GET, path, Whose::Stranger, None).await;
+    assert_eq!(status, 200, "{answer}");
+    let own = world.fill("{tenant}");
+    assert!(!answer.to_string().contains(&own), "{answer}");
+    let (status, answer) = world.call(&Method::GET, path, Whose::Viewer, None).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["tenants"][0]["id"], own);
+    assert_eq!(answer["tenants"][0]["role"], "viewer");
 }
 
 /// Otherwise the sweep would have called what is not there.

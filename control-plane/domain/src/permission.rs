@@ -127,6 +127,7 @@ actions! {
     LockUser = "users.lock", Platform, Write, NOBODY;
     UnlockUser = "users.unlock", Platform, Write, NOBODY;
 
+    ShowAccount = "account.show", Own, Read, NOBODY;
     ChangePassword = "users.change_password", Own, Write, NOBODY;
     ListPersonalTokens = "personal_tokens.list", Own, Read, NOBODY;
     CreatePersonalToken = "personal_tokens.create", Own, Write, NOBODY;

@@ -1,9 +1,11 @@
-//! `/api/v1/users`: what operators do about people.
+//! `/api/v1/account`: who one is; `/api/v1/users`: what operators do about people.
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::id::UserId;
+use domain::id::{TenantId, UserId};
 use domain::permission::Action;
+use domain::role::{PlatformRole, Role};
+use domain::tenant::Tenant;
 use domain::user::User;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -13,10 +15,35 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::clock::Now;
-use crate::json::{self, At, Creation, Nothing, Stop};
+use crate::json::{self, At, Caller, Creation, Nothing, Stop};
 
 pub(crate) fn api() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(json::route(Action::UnlockUser, routes!(unlock)))
+    OpenApiRouter::new()
+        .routes(json::route(Action::ShowAccount, routes!(show_account)))
+        .routes(json::route(Action::UnlockUser, routes!(unlock)))
+}
+
+/// The person whose token calls.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
+struct AccountView {
+    #[serde(flatten)]
+    user: UserView,
+    /// Null: none.
+    #[schema(value_type = Option<String>, pattern = "^(operator|auditor)$")]
+    platform_role: Option<PlatformRole>,
+    /// By name.
+    tenants: Vec<MembershipView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Membership)]
+struct MembershipView {
+    #[schema(value_type = String)]
+    id: TenantId,
+    name: String,
+    #[schema(value_type = String, pattern = "^(owner|admin|developer|viewer|user)$")]
+    role: Role,
 }
 
 /// A person.
@@ -47,6 +74,27 @@ impl UserView {
             created_at: user.created_at,
         }
     }
+}
+
+/// Shows whose token this is and which tenants they belong to.
+#[utoipa::path(get, path = "/account", tag = "account",
+    responses((status = 200, body = AccountView)))]
+async fn show_account(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<axum::Json<AccountView>, Stop> {
+    let mut tx = app.db.platform_tx().await?;
+    let found = super::account(&caller.authority, &mut tx).await?;
+    let membership = |(tenant, role): &(Tenant, Role)| MembershipView {
+        id: tenant.id,
+        name: tenant.name.clone(),
+        role: *role,
+    };
+    Ok(axum::Json(AccountView {
+        user: UserView::of(&found.user),
+        platform_role: found.platform_role,
+        tenants: found.tenants.iter().map(membership).collect(),
+    }))
 }
 
 /// Ends a pause of sign-in that wrong passwords brought about.

@@ -14,7 +14,8 @@ use axum::Router;
 use domain::email::Email;
 use domain::id::UserId;
 use domain::permission::Action;
-use domain::role::PlatformRole;
+use domain::role::{PlatformRole, Role};
+use domain::tenant::Tenant;
 use domain::user::{PersonName, User};
 use serde_json::json;
 use store::PlatformTx;
@@ -33,6 +34,9 @@ pub(crate) use json::api;
 pub(crate) fn pages() -> Router<App> {
     pages::pages().merge(account::pages())
 }
+
+/// A person belongs to few tenants; the list is never cut off.
+const TENANTS_MAX: u32 = 1_000;
 
 /// Somebody whose address needs no confirmation.
 #[derive(Debug)]
@@ -67,6 +71,29 @@ pub(crate) async fn create_user(
     let change = (subject(&user), Change::created(&after));
     action::audit(tx, authority, Action::CreateUser, change, now).await?;
     Ok(user)
+}
+
+/// Who somebody is, and where they belong.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub user: User,
+    pub platform_role: Option<PlatformRole>,
+    /// By name.
+    pub tenants: Vec<(Tenant, Role)>,
+}
+
+/// One's own account.
+pub(crate) async fn account(
+    authority: &Authority,
+    tx: &mut PlatformTx,
+) -> Result<Account, ActionError> {
+    authority.require(Action::ShowAccount)?;
+    let user = authority.user().ok_or(ActionError::NotFound("account"))?;
+    Ok(Account {
+        user: store::users::get(tx, user).await?,
+        platform_role: store::users::find_platform_role(tx, user).await?,
+        tenants: store::members::all_tenants_list_of_user(tx, user, TENANTS_MAX).await?,
+    })
 }
 
 /// Ends a pause of sign-in.

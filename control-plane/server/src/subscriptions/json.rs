@@ -16,9 +16,11 @@ use crate::action::{ActionError, Tx};
 use crate::app::App;
 use crate::clock::Now;
 use crate::json::{self, At, Caller, Creation, IfMatch, Listed, Made, PageQuery, Search, Stop};
+use crate::plans::input::PlanView;
 
 pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(json::route(Action::ListOfferedPlans, routes!(plans)))
         .routes(json::route(Action::ListSubscriptions, routes!(list)))
         .routes(json::route(Action::Subscribe, routes!(create)))
         .routes(json::route(Action::ListSubscriptions, routes!(show)))
@@ -36,6 +38,29 @@ struct OrderInput {
     /// call is refused where there are such.
     #[serde(default)]
     replaces_conflicting: bool,
+}
+
+/// Lists the plans that the tenant may take, or ask for where they are no self-service, oldest
+/// first.
+#[utoipa::path(get, path = "/tenants/{tenant}/offered-plans", tag = "subscriptions",
+    params(("tenant" = String, Path), PageQuery),
+    responses((status = 200, body = Listed<PlanView>)))]
+async fn plans(
+    State(app): State<App>,
+    caller: Caller,
+    At(tenant): At<TenantId>,
+    Search(query): Search<PageQuery>,
+) -> Result<Listed<PlanView>, Stop> {
+    let paging = query.parse()?;
+    let mut tx = Tx::open(&app, &caller.authority).await?;
+    let (after, limit) = (paging.after(), paging.fetch());
+    let found = super::offered_plans(&caller.authority, &mut tx, tenant, after, limit).await?;
+    Ok(Listed::new(
+        found,
+        paging,
+        |one| one.id.0,
+        |one| PlanView::of(&one),
+    ))
 }
 
 /// Lists a tenant's subscriptions, oldest first; ended ones too.

@@ -149,6 +149,21 @@ pub(crate) async fn show(
     Ok(store::subscriptions::get(tx, tenant, id).await?)
 }
 
+/// The plans that the tenant may take or ask for, oldest first.
+pub(crate) async fn offered_plans(
+    authority: &Authority,
+    tx: &mut Conn,
+    tenant: TenantId,
+    after: Option<PlanId>,
+    limit: u32,
+) -> Result<Vec<Plan>, ActionError> {
+    authority.require_in(Action::ListOfferedPlans, tenant)?;
+    // Where nobody is, nothing is offered.
+    store::tenants::get(tx, tenant).await?;
+    let listed = store::plans::Listed::Offered;
+    Ok(store::plans::list(tx, listed, after, limit).await?)
+}
+
 /// The tenant's active subscriptions that `plan` could not stand beside.
 pub(crate) async fn conflicting(
     tx: &mut Conn,

@@ -62,11 +62,9 @@ struct AtSubscription {
 
 async fn show(State(app): State<App>, member: Member, now: Now) -> Answer {
     let (authority, tenant) = (&member.authority, member.tenant.id);
-    authority.require_in(Action::ListOfferedPlans, tenant)?;
     let mut tx = Tx::open(&app, authority).await?;
+    let offered = super::offered_plans(authority, &mut tx, tenant, None, PLANS_MAX).await?;
     let held = list(authority, &mut tx, tenant).await?;
-    let listed = store::plans::Listed::Offered;
-    let offered = store::plans::list(&mut tx, listed, None, PLANS_MAX).await?;
     let names = api_names(&mut tx).await?;
     let mut plans = Vec::with_capacity(offered.len());
     for one in held_plans(&mut tx, &held).await? {
