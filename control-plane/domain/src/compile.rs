@@ -60,6 +60,7 @@ pub struct PlanRow {
     pub version: u32,
     pub name: String,
     pub rate: Option<RateRow>,
+    pub rate_on_store_down: OnStoreDown,
     pub quota: Option<QuotaRow>,
     pub concurrency: Option<u32>,
     pub scopes: Vec<String>,
@@ -202,6 +203,7 @@ pub fn plan(row: &PlanRow) -> (Entry, Sealed) {
         }),
         concurrency: row.concurrency,
         scopes: sorted(&row.scopes),
+        rate_on_store_down: row.rate.map(|_| row.rate_on_store_down as i32),
     };
     directory(
         plan_key(&row.id.to_bytes(), row.version),

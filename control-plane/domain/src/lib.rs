@@ -20,6 +20,7 @@ pub mod permission;
 pub mod personal_token;
 pub mod plan;
 pub mod quota;
+pub mod rate_share;
 pub mod role;
 pub mod route;
 pub mod scope;

@@ -13,6 +13,8 @@ use crate::problem::Chain;
 
 const EVERY: Duration = Duration::from_secs(600);
 const ROWS_AT_ONCE: u32 = 5_000;
+/// The slowest buckets that anybody waits for are full by then.
+const RATE_SHARES_KEPT: time::Duration = time::Duration::days(1);
 /// Ledgers of ended periods, for questions about bills.
 const QUOTA_PERIODS_KEPT: time::Duration = time::Duration::days(400);
 /// Creations may be repeated under their key for this long.
@@ -39,6 +41,8 @@ async fn once(app: &App, now: OffsetDateTime) -> store::Result<()> {
     let mut tx = app.db.platform_tx().await?;
     store::api_keys::all_tenants_delete_expired_values(&mut tx, now, ROWS_AT_ONCE).await?;
     store::leases::all_tenants_delete_before(&mut tx, now - QUOTA_PERIODS_KEPT, ROWS_AT_ONCE)
+        .await?;
+    store::rate_shares::all_tenants_delete_before(&mut tx, now - RATE_SHARES_KEPT, ROWS_AT_ONCE)
         .await?;
     store::idempotency::delete_before(&mut tx, now - IDEMPOTENCY_KEPT, ROWS_AT_ONCE).await?;
     store::outbox::all_tenants_delete_before(&mut tx, now - MAILS_KEPT, ROWS_AT_ONCE).await?;

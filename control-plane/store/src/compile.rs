@@ -176,7 +176,8 @@ async fn with_subscriptions(
 pub async fn plans(tx: &mut CompileTx, ids: &[PlanId]) -> Result<Vec<PlanRow>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     sqlx::query!(
-        "select p.id, v.version, p.name, v.rate_milli, v.burst, v.quota_limit, v.quota_period,
+        "select p.id, v.version, p.name, v.rate_milli, v.burst, v.rate_on_store_down, v.quota_limit,
+            v.quota_period,
             v.quota_group, v.quota_on_store_down, v.concurrency, v.scopes
         from plans p
         join plan_versions v on v.plan_id = p.id
@@ -196,11 +197,7 @@ pub async fn plans(tx: &mut CompileTx, ids: &[PlanId]) -> Result<Vec<PlanRow>> {
                     quota::Period::Week => Period::Week,
                     quota::Period::Month => Period::Month,
                 },
-                on_store_down: match word("plan", &row.quota_on_store_down)? {
-                    plan::OnStoreDown::Refuse => OnStoreDown::Refuse,
-                    plan::OnStoreDown::LocalShare => OnStoreDown::LocalShare,
-                    plan::OnStoreDown::Allow => OnStoreDown::Allow,
-                },
+                on_store_down: on_store_down(&row.quota_on_store_down)?,
                 group: row.quota_group,
             }),
             _ => None,
@@ -210,6 +207,7 @@ pub async fn plans(tx: &mut CompileTx, ids: &[PlanId]) -> Result<Vec<PlanRow>> {
             version: small(row.version),
             name: row.name,
             rate: rate(row.rate_milli, row.burst),
+            rate_on_store_down: on_store_down(&row.rate_on_store_down)?,
             quota,
             concurrency: row
                 .concurrency
@@ -218,6 +216,14 @@ pub async fn plans(tx: &mut CompileTx, ids: &[PlanId]) -> Result<Vec<PlanRow>> {
         })
     })
     .collect()
+}
+
+fn on_store_down(stored: &str) -> Result<OnStoreDown> {
+    Ok(match word("plan", stored)? {
+        plan::OnStoreDown::Refuse => OnStoreDown::Refuse,
+        plan::OnStoreDown::LocalShare => OnStoreDown::LocalShare,
+        plan::OnStoreDown::Allow => OnStoreDown::Allow,
+    })
 }
 
 /// The ids of all plans, by id, after `after`.

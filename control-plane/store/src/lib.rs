@@ -27,6 +27,7 @@ pub mod overview;
 pub mod personal_tokens;
 pub mod plans;
 pub mod publisher;
+pub mod rate_shares;
 mod roles;
 pub mod routes;
 mod rows;

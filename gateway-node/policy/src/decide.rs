@@ -16,13 +16,18 @@ use crate::headers::LimitReport;
 use crate::keys::Key;
 use crate::permit::{Identity, Permit, RateHolder, Reserved};
 use crate::quota::{QuotaSlot, QuotaTake};
+use crate::rate_share::ShareLimit;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::registry::SubscriptionState;
 use crate::request::{Now, Request};
 use crate::routing::Found;
 use crate::tenants::{self, Plan, Quota, Subscription, Tenant};
 
 /// Longest wait for the first lease of a period, where the route's own is shorter.
 const FIRST_LEASE_WAIT: Duration = Duration::from_secs(1);
+
+/// A share of nothing is another one after about so long.
+const SHARE_WAIT_NS: u64 = 1_000_000_000;
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -36,6 +41,17 @@ pub enum Decision {
     Refuse(Box<Refusal>),
     /// The edge finds out and calls [`resume`].
     Ask(Question, Box<Pending>),
+    /// Nothing is known yet of this node's share of the rate, and nothing was taken: the edge waits
+    /// for it and decides again.
+    AskShare(ShareQuestion),
+}
+
+/// This node's share of a subscription's rate is to be asked for. When the wait is over without
+/// one, the edge says so by [`crate::rate_share::RateShare::give_up`].
+#[derive(Debug)]
+pub struct ShareQuestion {
+    pub state: Arc<SubscriptionState>,
+    pub wait: Duration,
 }
 
 /// An answer that the gateway gives itself: a CORS preflight.
@@ -176,14 +192,28 @@ fn admit<R: Request>(
     permit.carrier = Some(carrier);
     permit.identity = Some(caller.identity(key));
     let state = caller.subscription.state(&snapshot.registry);
+    let share = match &caller.plan.rate {
+        None => None,
+        Some(plan) => {
+            let on_store_down = caller.plan.rate_on_store_down;
+            match state.rate.limit(plan, on_store_down, now.mono_ns) {
+                ShareLimit::Limit(limit) => Some(limit),
+                ShareLimit::Nothing => {
+                    permit.limits.add_rate(plan, 0, SHARE_WAIT_NS);
+                    return Err(refuse_caller(&permit, RefusalCode::RateExceeded, 1));
+                }
+                ShareLimit::Unknown => return Ok(ask_share(route, state, on_store_down)),
+                ShareLimit::Unavailable => {
+                    return Err(refuse_caller(&permit, RefusalCode::LimitsUnavailable, 1));
+                }
+            }
+        }
+    };
     if state.in_flight.enter(caller.plan.concurrency).is_err() {
         return Err(refuse_caller(&permit, RefusalCode::ConcurrencyExceeded, 1));
     }
     permit.reserved.add_in_flight(state.clone());
-    let subscription = caller
-        .plan
-        .rate
-        .map(|limit| (limit, RateHolder::Subscription(state.clone())));
+    let subscription = share.map(|limit| (limit, RateHolder::Subscription(state.clone())));
     let rates = [
         own_rate(&route.rate),
         subscription,
@@ -200,6 +230,22 @@ fn admit<R: Request>(
             Ok(take_quota(permit, slot.clone(), quota, now))
         }
     }
+}
+
+fn ask_share(
+    route: &Route,
+    state: &Arc<SubscriptionState>,
+    on_store_down: OnStoreDown,
+) -> Decision {
+    // Who is to be refused without a share is worth a longer wait for it.
+    let patience = match on_store_down {
+        OnStoreDown::Refuse => FIRST_LEASE_WAIT,
+        OnStoreDown::LocalShare | OnStoreDown::Allow => Duration::ZERO,
+    };
+    Decision::AskShare(ShareQuestion {
+        state: state.clone(),
+        wait: route.lease_wait.max(patience),
+    })
 }
 
 fn find_api<'s, 'r, R: Request>(

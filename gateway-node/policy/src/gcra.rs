@@ -10,6 +10,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use snapshot::rate_share::WHOLE;
+
 const UNITS_PER_NS: u64 = 16;
 /// Units in 1000 seconds, the time in which a rate of one thousandth per second grows a token.
 const UNITS_PER_1000_S: u64 = 1_000_000_000_000 * UNITS_PER_NS;
@@ -52,6 +54,25 @@ impl RateLimit {
 
     pub fn burst(&self) -> u64 {
         self.burst
+    }
+
+    /// Units in which an empty bucket becomes full.
+    pub(crate) fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// A part of [`WHOLE`] of the rate and of the bucket, which is full after the same time. It
+    /// still tells the whole as its rate and burst.
+    pub(crate) fn of_part(self, part: u32) -> Self {
+        if part >= WHOLE {
+            return self;
+        }
+        let interval = u128::from(self.interval) * u128::from(WHOLE);
+        let interval = interval.div_ceil(u128::from(part.max(1)));
+        Self {
+            interval: u64::try_from(interval).unwrap_or(u64::MAX),
+            ..self
+        }
     }
 
     /// Tells limits of different rates apart, nearly always.
@@ -157,6 +178,49 @@ impl Gcra {
             let to = full_at.saturating_sub(taken.interval);
             if self.exchange(full_at, to).is_ok() {
                 return;
+            }
+        }
+    }
+
+    /// The bucket is not full before then, whatever was known of it.
+    pub(crate) fn not_full_before(&self, at_ns: u64) {
+        let at = at_ns.saturating_mul(UNITS_PER_NS);
+        self.full_at.fetch_max(at, Ordering::AcqRel);
+    }
+
+    pub(crate) fn is_full(&self, now_ns: u64) -> bool {
+        self.full_at.load(Ordering::Acquire) <= now_ns.saturating_mul(UNITS_PER_NS)
+    }
+
+    /// Goes over to a larger part of a limit that fills in `window`: the tokens stay what they are.
+    pub(crate) fn grow(&self, window: u64, (from, to): (u32, u32), now_ns: u64) {
+        let now = now_ns.saturating_mul(UNITS_PER_NS);
+        self.void_returns();
+        let mut full_at = self.full_at.load(Ordering::Acquire);
+        loop {
+            let filled = window - full_at.saturating_sub(now).min(window);
+            let of_new = u128::from(filled) * u128::from(from) / u128::from(to.max(1));
+            let filled = u64::try_from(of_new).unwrap_or(filled).min(window);
+            match self.exchange(full_at, now.saturating_add(window - filled)) {
+                Ok(_) => return,
+                Err(found) => full_at = found,
+            }
+        }
+    }
+
+    /// Tokens that were taken before are not given back any more.
+    fn void_returns(&self) {
+        let mut word = self.returns.load(Ordering::Acquire);
+        loop {
+            let returns = Returns::from_word(word);
+            let next = Returns {
+                epoch: returns.epoch.wrapping_add(1),
+                limit_tag: returns.limit_tag,
+                tokens: 0,
+            };
+            match self.exchange_returns(word, next) {
+                Ok(_) => return,
+                Err(found) => word = found,
             }
         }
     }

@@ -11,6 +11,7 @@ pub mod headers;
 pub mod in_flight;
 pub mod path;
 pub mod quota;
+pub mod rate_share;
 pub mod routing;
 
 mod api;
@@ -27,11 +28,11 @@ mod tenants;
 
 pub use api::{Api, Route, Target, Timeouts, Upstream};
 pub use compile::{CompileError, CompileInputs, Fetch, Snapshot};
-pub use decide::{Decision, Fact, LocalAnswer, Pending, Question, decide, resume};
+pub use decide::{Decision, Fact, LocalAnswer, Pending, Question, ShareQuestion, decide, resume};
 pub use failures::Failures;
 pub use headers::LimitReport;
 pub use permit::{Identity, Outcome, Permit};
 pub use quota::QuotaSlot;
 pub use refusal::{Refusal, RefusalCode};
-pub use registry::Registry;
+pub use registry::{Registry, SubscriptionState};
 pub use request::{Now, Request};

@@ -67,7 +67,7 @@ impl RateHolder {
     pub(crate) fn gcra(&self) -> &Gcra {
         match self {
             RateHolder::Own(gcra) => gcra,
-            RateHolder::Subscription(state) => &state.rate,
+            RateHolder::Subscription(state) => &state.rate.bucket,
         }
     }
 }

@@ -10,11 +10,12 @@ use snapshot::id::{ApiKeyId, RouteId, SubscriptionId, TenantId};
 use crate::gcra::Gcra;
 use crate::in_flight::InFlight;
 use crate::quota::QuotaSlot;
+use crate::rate_share::RateShare;
 
 /// What is counted per subscription.
-#[derive(Debug, Default)]
-pub(crate) struct SubscriptionState {
-    pub(crate) rate: Gcra,
+#[derive(Debug)]
+pub struct SubscriptionState {
+    pub rate: RateShare,
     pub(crate) in_flight: InFlight,
 }
 
@@ -32,7 +33,10 @@ struct Shelves {
 
 impl Registry {
     pub(crate) fn subscription(&self, id: SubscriptionId) -> Arc<SubscriptionState> {
-        self.0.subscriptions.get(id, SubscriptionState::default)
+        self.0.subscriptions.get(id, || SubscriptionState {
+            rate: RateShare::new(id),
+            in_flight: InFlight::default(),
+        })
     }
 
     pub(crate) fn key(&self, id: ApiKeyId) -> Arc<Gcra> {

@@ -127,6 +127,7 @@ impl Subscription {
 pub(crate) struct Plan {
     pub(crate) name: String,
     pub(crate) rate: Option<RateLimit>,
+    pub(crate) rate_on_store_down: document::OnStoreDown,
     pub(crate) quota: Option<Quota>,
     pub(crate) concurrency: Option<u32>,
     pub(crate) scopes: Vec<String>,
@@ -150,6 +151,10 @@ impl Plan {
             None => None,
             Some(rate) => Some(rate_limit(rate).ok_or_else(|| invalid("rate"))?),
         };
+        let rate_on_store_down = match document.rate_on_store_down {
+            None => document::OnStoreDown::LocalShare,
+            Some(_) => document.rate_on_store_down(),
+        };
         let quota = match document.quota {
             None => None,
             Some(quota) => Some(Quota {
@@ -163,6 +168,7 @@ impl Plan {
             }),
         };
         Ok(Self {
+            rate_on_store_down,
             name: document.name,
             rate,
             quota,

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
-use policy::{Fact, Failures, Now, QuotaSlot, Registry, Snapshot};
+use policy::{
+    Fact, Failures, Now, QuotaSlot, Registry, ShareQuestion, Snapshot, SubscriptionState,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::meter::CoreUsage;
@@ -33,6 +35,7 @@ pub struct Shared {
     /// when that was before this process started.
     confirmed_mono_ms: AtomicI64,
     questions: mpsc::Sender<LeaseQuestion>,
+    share_questions: mpsc::Sender<ShareAsked>,
     reports: mpsc::Sender<CoreUsage>,
 }
 
@@ -41,6 +44,8 @@ pub struct ControlInbox {
     /// Each is to be answered at once or as soon as its lease is decided; the asking request gives
     /// up by itself after its own deadline, so a late answer does no harm.
     pub questions: mpsc::Receiver<LeaseQuestion>,
+    /// As `questions`, for shares of rates.
+    pub share_questions: mpsc::Receiver<ShareAsked>,
     /// What the cores counted, about once a second from each. Closed when all cores have ended
     /// and their last counts were sent.
     pub reports: mpsc::Receiver<CoreUsage>,
@@ -50,6 +55,12 @@ pub struct ControlInbox {
 pub struct LeaseQuestion {
     pub slot: Arc<QuotaSlot>,
     pub answer: oneshot::Sender<Fact>,
+}
+
+/// A request waits until its subscription has a share of the rate; the end of `answer` is the answer.
+pub struct ShareAsked {
+    pub state: Arc<SubscriptionState>,
+    pub answer: oneshot::Sender<()>,
 }
 
 /// Node-wide figures for `/metrics` and for node-wide caps. Each is written by many cores but
@@ -71,6 +82,7 @@ pub struct Gauges {
 impl Shared {
     pub fn new() -> (Arc<Self>, ControlInbox) {
         let (questions, questions_inbox) = mpsc::channel(QUESTIONS_MAX);
+        let (share_questions, share_questions_inbox) = mpsc::channel(QUESTIONS_MAX);
         let (reports, reports_inbox) = mpsc::channel(REPORTS_MAX);
         let shared = Arc::new(Self {
             clock: Clock::start(),
@@ -81,10 +93,12 @@ impl Shared {
             gauges: Gauges::default(),
             confirmed_mono_ms: AtomicI64::new(0),
             questions,
+            share_questions,
             reports,
         });
         let inbox = ControlInbox {
             questions: questions_inbox,
+            share_questions: share_questions_inbox,
             reports: reports_inbox,
         };
         (shared, inbox)
@@ -116,6 +130,21 @@ impl Shared {
             Ok(Ok(fact)) => fact,
             Ok(Err(_)) | Err(_) => Fact::StoreAway,
         }
+    }
+
+    /// Asks for a share of a rate and waits until it is there or the wait is over; then what the
+    /// plan says holds for a while.
+    pub(crate) async fn ask_for_share(&self, question: ShareQuestion) {
+        let ShareQuestion { state, wait } = question;
+        let (answer, answered) = oneshot::channel();
+        let asked = ShareAsked {
+            state: state.clone(),
+            answer,
+        };
+        if self.share_questions.try_send(asked).is_ok() {
+            drop(tokio::time::timeout(wait, answered).await);
+        }
+        state.rate.give_up(self.clock.mono_ns());
     }
 
     /// Hands a core's counts to the control side; false, and none are taken, when it is far behind.

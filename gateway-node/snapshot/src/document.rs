@@ -170,6 +170,10 @@ pub struct Plan {
     /// What its subscribers may do.
     #[prost(string, repeated, tag = "7")]
     pub scopes: Vec<String>,
+    /// What happens to a request when this node's share of the rate has run out and no other can be
+    /// had; none: [`OnStoreDown::LocalShare`].
+    #[prost(enumeration = "OnStoreDown", optional, tag = "8")]
+    pub rate_on_store_down: Option<i32>,
 }
 
 /// A token bucket.
@@ -207,7 +211,8 @@ pub enum Period {
     Month = 3,
 }
 
-/// What happens to a request whose quota lease cannot be had because the store is away.
+/// What happens to a request whose quota lease or rate share cannot be had because the store is
+/// away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
 pub enum OnStoreDown {

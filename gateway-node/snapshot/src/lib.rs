@@ -15,6 +15,7 @@ pub mod lease;
 pub mod manifest;
 pub mod node_call;
 pub mod poll;
+pub mod rate_share;
 pub mod seal;
 pub mod sign;
 pub mod trie;

@@ -22,6 +22,7 @@ use snapshot::lease::{
 use snapshot::manifest::{Freshness, Manifest, RootStatement, Version, manifest_hash};
 use snapshot::node_call::{self, Call, CallKey};
 use snapshot::poll::{PollQuery, RejectedReport, SnapshotResponse};
+use snapshot::rate_share::{Share, ShareItem, ShareRequest, ShareResponse};
 use snapshot::seal::{DataKey, DataKeys, PEPPER, SealedDataKey, SealedSecret};
 use snapshot::sign::{Domain, Signed, SigningKey};
 use snapshot::trie::{Child, Entry, Interior, Leaf};
@@ -154,6 +155,7 @@ fn what_operators_publish_keeps_its_form() {
             }),
             concurrency: Some(9),
             scopes: vec!["orders:read".into(), "orders:write".into()],
+            rate_on_store_down: Some(OnStoreDown::LocalShare as i32),
         },
     );
     check_text("plan_key", &hex(&plan_key(&id(5), 6)));
@@ -414,6 +416,36 @@ fn calls_of_nodes_keep_their_form() {
                 ends_in_ms: 37,
                 outcome: Outcome::PeriodOver as i32,
             }],
+        },
+    );
+}
+
+#[test]
+fn shares_of_rates_keep_their_form() {
+    check(
+        "share_request",
+        &ShareRequest {
+            incarnation: 27,
+            items: vec![ShareItem {
+                subscription_id: id(8),
+                demand_milli: 43,
+                grant: 44,
+                is_released: true,
+            }],
+        },
+    );
+    check(
+        "share_response",
+        &ShareResponse {
+            shares: vec![Share {
+                subscription_id: id(8),
+                part: 45,
+                grant: 46,
+                lease_ms: 47,
+                missing_ms: 48,
+                is_unknown: true,
+            }],
+            live_nodes: 49,
         },
     );
 }

@@ -8,6 +8,7 @@ pub mod enroll;
 pub mod incarnations;
 pub mod leases;
 pub mod observations;
+pub mod rate_shares;
 pub mod replays;
 pub mod snapshot;
 pub mod usage;
@@ -27,6 +28,7 @@ pub fn router() -> Router<App> {
         .merge(data_keys::router())
         .merge(incarnations::router())
         .merge(leases::router())
+        .merge(rate_shares::router())
         .merge(usage::router())
 }
 

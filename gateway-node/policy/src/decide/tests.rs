@@ -7,6 +7,7 @@ use snapshot::chunk::{self, Address, ChunkRef, Kind, Sealed};
 use snapshot::document::{self, ConfigRoot, StateRoot, plan_key};
 use snapshot::lease::{Lease, Outcome as LeaseOutcome};
 use snapshot::manifest::Manifest;
+use snapshot::rate_share::WHOLE;
 use snapshot::seal::{DataKey, PEPPER};
 use snapshot::trie::{self, Entry};
 use uuid::Uuid;
@@ -211,8 +212,16 @@ impl Request for Ask {
     }
 }
 
+/// As on a node that has the whole of every rate.
 fn decide_at(snapshot: &Snapshot, ask: &Ask, now: Now) -> Decision {
-    decide(snapshot, &Failures::default(), ask, 0, now)
+    match decide(snapshot, &Failures::default(), ask, 0, now) {
+        Decision::AskShare(question) => {
+            let share = &question.state.rate;
+            share.grant(WHOLE, u64::MAX, Duration::ZERO, now.mono_ns);
+            decide(snapshot, &Failures::default(), ask, 0, now)
+        }
+        decision => decision,
+    }
 }
 
 #[track_caller]
@@ -588,7 +597,7 @@ fn guessing_is_slowed_before_any_cryptography() {
     };
     assert!(matches!(
         decide(&snapshot, &failures, &elsewhere, 0, NOW),
-        Decision::Forward(_)
+        Decision::AskShare(_)
     ));
 }
 
@@ -616,5 +625,52 @@ fn a_preflight_is_answered_here_and_costs_nothing() {
             assert!(answer.headers.contains(&origin), "{:?}", answer.headers);
         }
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn without_a_share_of_the_rate_one_is_asked_for_and_nothing_is_taken() {
+    let world = World::new();
+    let snapshot = world.snapshot();
+    let ask = Ask::order(&world);
+    let Decision::AskShare(question) = decide(&snapshot, &Failures::default(), &ask, 0, NOW) else {
+        panic!("a share is asked for");
+    };
+    assert_eq!(question.state.in_flight.count(), 0);
+    // A share of nothing refuses, and says to come back soon.
+    let share = &question.state.rate;
+    share.grant(0, u64::MAX, Duration::ZERO, NOW.mono_ns);
+    let Decision::Refuse(refusal) = decide(&snapshot, &Failures::default(), &ask, 0, NOW) else {
+        panic!("it is refused");
+    };
+    assert_eq!(refusal.code, RefusalCode::RateExceeded);
+    assert_eq!(refusal.retry_after_s, Some(1));
+}
+
+#[test]
+fn what_happens_when_no_share_can_be_had_is_the_plans_to_say() {
+    for (on_store_down, is_admitted) in [
+        (None, true),
+        (Some(OnStoreDown::LocalShare), true),
+        (Some(OnStoreDown::Allow), true),
+        (Some(OnStoreDown::Refuse), false),
+    ] {
+        let mut world = World::new();
+        world.plan.rate_on_store_down = on_store_down.map(|setting| setting as i32);
+        let snapshot = world.snapshot();
+        let ask = Ask::order(&world);
+        let Decision::AskShare(question) = decide(&snapshot, &Failures::default(), &ask, 0, NOW)
+        else {
+            panic!("a share is asked for");
+        };
+        question.state.rate.give_up(NOW.mono_ns);
+        match decide(&snapshot, &Failures::default(), &ask, 0, NOW) {
+            Decision::Forward(_) => assert!(is_admitted, "{on_store_down:?}"),
+            Decision::Refuse(refusal) => {
+                assert!(!is_admitted, "{on_store_down:?}");
+                assert_eq!(refusal.code, RefusalCode::LimitsUnavailable);
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

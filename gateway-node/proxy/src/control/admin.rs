@@ -140,6 +140,7 @@ impl Admin {
             "rejected": rejected,
             "polls_failing_with": state.polls.failing_with,
             "leases_failing_with": state.leases.failing_with,
+            "rate_shares_failing_with": state.shares.failing_with,
             "usage_failing_with": state.usage.failing_with,
             "usage_spool": {
                 "batches": state.spool.batches,

@@ -27,6 +27,7 @@ pub(crate) struct State {
     pub(crate) spool: SpoolSize,
     pub(crate) state_dir_fault: Option<String>,
     pub(crate) leases: Tally,
+    pub(crate) shares: Tally,
     pub(crate) units_granted: u64,
     pub(crate) units_returned: u64,
 }
@@ -133,6 +134,15 @@ impl Health {
 
     pub(crate) fn is_lease_failing(&self) -> bool {
         self.lock().leases.failing_with.is_some()
+    }
+
+    pub(crate) fn note_shares(&self) {
+        self.lock().shares.succeed();
+    }
+
+    /// `true` if this is the first of its kind in a row.
+    pub(crate) fn note_share_failure(&self, code: &str) -> bool {
+        self.lock().shares.fail(code)
     }
 
     pub(crate) fn note_lease_failure(&self, code: &str) -> bool {

@@ -126,6 +126,7 @@ impl NodeMetrics {
             [
                 ("poll", pick(&state.polls)),
                 ("lease", pick(&state.leases)),
+                ("rate_share", pick(&state.shares)),
                 ("usage", pick(&state.usage)),
             ]
         };

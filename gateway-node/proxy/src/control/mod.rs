@@ -1,5 +1,5 @@
-//! The control side of a node: enrols it, keeps its snapshot, draws its quota leases, hands over
-//! its usage, and says how it is. One thread; nothing here is on a request's path but the wait for
+//! The control side of a node: enrols it, keeps its snapshot, draws its quota leases, asks for its
+//! shares of rates, hands over its usage, and says how it is. One thread; nothing here is on a request's path but the wait for
 //! a lease.
 //!
 //! Read `keeper.rs` for snapshots, `leases.rs` for quota, `spool.rs` for usage.
@@ -20,6 +20,7 @@ mod keeper;
 mod leases;
 mod metrics;
 mod poll;
+mod rate_shares;
 mod spool;
 mod state_dir;
 mod stored;
@@ -50,6 +51,7 @@ use self::identity::{Enrolment, NodeKeys};
 use self::keeper::Keeper;
 use self::leases::Leases;
 use self::poll::Poller;
+use self::rate_shares::RateShares;
 use self::spool::Spool;
 use self::state_dir::{ReadError, StateDir, StateDirError};
 use self::stored::Highest;
@@ -188,6 +190,7 @@ impl Node {
             self.shared.clone(),
             self.health.clone(),
         );
+        let shares = RateShares::new(calls.clone(), self.shared.clone(), self.health.clone());
         keeper.load_stored().await;
         let poller = Poller {
             calls: calls.clone(),
@@ -203,7 +206,8 @@ impl Node {
         tokio::join!(
             registering,
             poller.run(self.shutdown.clone()),
-            leases.run(inbox.questions, incarnation, self.shutdown.clone()),
+            leases.run(inbox.questions, incarnation.clone(), self.shutdown.clone()),
+            shares.run(inbox.share_questions, incarnation, self.shutdown.clone()),
             usage.run(self.shutdown.clone()),
         );
         self.end_disk_work().await;

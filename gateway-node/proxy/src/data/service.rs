@@ -39,7 +39,12 @@ pub(super) async fn answer(
         origin: parts.headers.get(header::ORIGIN).cloned(),
     };
     let mut exchange = Exchange::begin(core.clone(), client, head, now);
-    let decision = match strictly.and_then(|()| decide(&core, &mut exchange, &parts)) {
+    let mut decided = strictly.and_then(|()| decide(&core, &mut exchange, &parts));
+    if let Ok(Decision::AskShare(question)) = decided {
+        core.shared.ask_for_share(question).await;
+        decided = decide(&core, &mut exchange, &parts);
+    }
+    let decision = match decided {
         Ok(decision) => decision,
         Err(refusal) => return Ok(answer::edge_refusal(refusal, exchange)),
     };
@@ -50,7 +55,9 @@ pub(super) async fn answer(
             return Ok(answer::refusal(&refused, exchange));
         }
         // Each answer to a question is final.
-        Decision::Ask(..) => return Ok(answer::edge_refusal(EdgeRefusal::NotReady, exchange)),
+        Decision::Ask(..) | Decision::AskShare(_) => {
+            return Ok(answer::edge_refusal(EdgeRefusal::NotReady, exchange));
+        }
     };
     if incoming.size_hint().lower() > forward::body_bytes_max(&core, &permit) {
         // Not admitted: dropping the permit gives back what it took.
