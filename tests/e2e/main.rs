@@ -2,6 +2,7 @@
 // Figures that a test measured are printed, so that a run shows them.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
+mod fleet;
 mod isolation;
 mod key_revocation;
 mod outage;
