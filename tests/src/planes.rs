@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use crate::ports::PortOffset;
 use crate::stack::fresh_directory;
-use crate::wait::until;
+use crate::wait::{self, until};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const OPERATOR: &str = "operator@example.com";
@@ -25,7 +25,7 @@ pub struct Planes {
     pub folder: PathBuf,
     control_plane: Option<Child>,
     nodes: Vec<Option<Child>>,
-    _upstream: Child,
+    upstream: Child,
     api_token: String,
     enroll_token: String,
     /// The operator's email and password.
@@ -59,7 +59,7 @@ impl Planes {
             folder,
             control_plane: None,
             nodes: Vec::new(),
-            _upstream: upstream,
+            upstream,
             api_token: String::new(),
             enroll_token: String::new(),
             operator: (OPERATOR.to_owned(), String::new()),
@@ -67,8 +67,8 @@ impl Planes {
         };
         planes.start_control_plane().await;
         planes.bootstrap(nodes).await;
-        for index in 0..nodes {
-            planes.nodes.push(None);
+        for _ in 0..nodes {
+            let index = planes.add_node();
             planes.start_node(index).await;
         }
         planes
@@ -129,11 +129,22 @@ impl Planes {
         child.kill().await.expect("killed");
     }
 
+    /// Starts a control plane that must end by itself, unsuccessfully; what it says on standard
+    /// error.
+    pub async fn refused_control_plane(&self) -> String {
+        let output = self.control_plane_command().kill_on_drop(true).output();
+        let output = tokio::time::timeout(READY_WITHIN, output).await;
+        let output = output.expect("it ends").expect("the plane binary runs");
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).expect("text")
+    }
+
     async fn bootstrap(&mut self, nodes: usize) {
         let output = self
             .control_plane_command()
             .args(["bootstrap", "--email", OPERATOR, "--api-token", "--nodes"])
-            .arg(nodes.max(1).to_string())
+            // One more than are started: for a test that adds one.
+            .arg((nodes + 1).to_string())
             .output()
             .await
             .expect("bootstrap runs");
@@ -153,6 +164,12 @@ impl Planes {
         self.operator.1 = after_label.nth(1).expect("bootstrap prints it").to_owned();
         self.api_token = word("tgp_");
         self.enroll_token = word("tge_");
+    }
+
+    /// A place for one more node, which is started by [`Planes::spawn_node`].
+    pub fn add_node(&mut self) -> usize {
+        self.nodes.push(None);
+        self.nodes.len() - 1
     }
 
     pub fn spawn_node(&mut self, index: usize) {
@@ -321,6 +338,9 @@ impl Planes {
 
 impl Drop for Planes {
     fn drop(&mut self) {
+        let nodes = self.nodes.iter_mut().flatten();
+        let all = nodes.chain(&mut self.control_plane);
+        all.chain([&mut self.upstream]).for_each(wait::end);
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

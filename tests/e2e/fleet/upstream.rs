@@ -30,7 +30,9 @@ async fn serve(stream: TcpStream) -> std::io::Result<()> {
         let is_endless = line.contains("/endless");
         while line != "\r\n" {
             line.clear();
-            stream.read_line(&mut line).await?;
+            if stream.read_line(&mut line).await? == 0 {
+                return Ok(());
+            }
         }
         line.clear();
         if is_endless {
