@@ -60,8 +60,8 @@ const TERMS: [Terms; 5] = [
     },
     Terms {
         name: "Slow with a small quota",
-        rate: Some((20, 10)),
-        quota: Some(100),
+        rate: Some((10, 5)),
+        quota: Some(60),
     },
 ];
 
