@@ -17,13 +17,22 @@ const CALLS_ELSEWHERE: u32 = 10;
 /// One in so many calls is given up while its answer comes in.
 const GIVEN_UP: u32 = 100;
 
+#[derive(Default)]
+pub struct Moments(pub Vec<Instant>);
+
+impl std::fmt::Debug for Moments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} moments", self.0.len())
+    }
+}
+
 /// What a tenant's clients saw together.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub completed: u64,
     pub aborted: u64,
     /// When answers of the node that was killed came.
-    pub by_killed_node: Vec<Instant>,
+    pub by_killed_node: Moments,
     /// Calls that broke off with the killed node: it may have taken them or not.
     pub unknown: u64,
     /// Refusals by code.
@@ -84,7 +93,7 @@ impl Seen {
     fn add(&mut self, other: Seen) {
         self.completed += other.completed;
         self.aborted += other.aborted;
-        self.by_killed_node.extend(other.by_killed_node);
+        self.by_killed_node.0.extend(other.by_killed_node.0);
         self.unknown += other.unknown;
         for (code, count) in other.refused {
             *self.refused.entry(code).or_default() += count;
@@ -185,7 +194,7 @@ impl Caller {
             }
         }
         if is_killed_one {
-            self.seen.by_killed_node.push(Instant::now());
+            self.seen.by_killed_node.0.push(Instant::now());
         }
     }
 }

@@ -18,7 +18,7 @@ use super::health::Health;
 use super::spool::{Outgoing, Place, Spool};
 use crate::meter::CoreUsage;
 
-const SPOOL_EVERY: Duration = Duration::from_millis(700);
+const SPOOL_EVERY: Duration = Duration::from_millis(500);
 const BOUNDS: Bounds = Bounds {
     timeout: Duration::from_secs(15),
     answer_bytes_max: 16 << 10,
