@@ -2,8 +2,11 @@
 // Figures that a test measured are printed, so that a run shows them.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
+mod database_away;
+mod fleet;
 mod isolation;
 mod key_revocation;
+mod node_revocation;
 mod outage;
 mod quota;
 mod repository_rules;

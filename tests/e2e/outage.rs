@@ -54,6 +54,34 @@ async fn a_node_serves_on_without_its_control_plane_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_new_node_waits_for_its_control_plane() {
+    let mut planes = Planes::start(PLANE, 0).await;
+    let shop = planes.shop(json!({})).await;
+    let customer = planes.customer(&shop, "Acme").await;
+    planes.kill_control_plane().await;
+    let node = planes.add_node();
+    planes.spawn_node(node);
+    let health = until("the node is alive", Duration::from_secs(20), async || {
+        planes.node_health(node).await
+    })
+    .await;
+    assert_eq!(health["is_ready"], false, "{health}");
+    let ready = planes.http.get(planes.node_admin(node, "/readyz")).send();
+    assert_eq!(
+        ready.await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    let answer = planes.call(node, &customer.key).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().contains_key("retry-after"));
+    planes.start_control_plane().await;
+    planes.node_is_ready(node).await;
+    planes
+        .wait_for_status(node, &customer.key, StatusCode::OK)
+        .await;
+}
+
+#[tokio::test]
 async fn a_flipped_byte_in_the_stored_snapshot_is_noticed_and_that_copy_not_used() {
     let mut planes = Planes::start(PLANE, 1).await;
     let shop = planes

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use e2e::planes::empty_database;
 use e2e::stack::{Stack, fresh_directory};
 use e2e::wait::until;
 use reqwest::StatusCode;
@@ -124,6 +125,18 @@ fn postmaster_pid(stack: &Stack) -> u32 {
     panic!("no postmaster.pid below {}", stack.data_dir.display());
 }
 
+#[tokio::test]
+async fn a_second_start_is_quick() {
+    let mut stack = Stack::start(PLANE, &[]).await;
+    assert_eq!(stack.stop().await, 0);
+    let started = std::time::Instant::now();
+    stack.restart().await;
+    let took = started.elapsed();
+    println!("the second start took {took:?}");
+    // 5 seconds are promised of an optimised build on a machine that does nothing else.
+    assert!(took < Duration::from_secs(15), "{took:?}");
+}
+
 /// Runs `up` to its end, which must be a failure; returns its last line on standard error.
 async fn refused_start(arguments: &[&str]) -> String {
     let output = tokio::process::Command::new(PLANE)
@@ -158,8 +171,7 @@ async fn a_taken_port_is_one_clear_line() {
         line.contains(&format!("port {}", taken.local_addr().unwrap().port())),
         "{line}"
     );
-    assert!(!data_dir.join("postgres").exists(), "nothing half-made");
-    std::fs::remove_dir_all(data_dir).unwrap();
+    assert!(!data_dir.exists(), "nothing is left behind");
 }
 
 #[tokio::test]
@@ -196,6 +208,72 @@ async fn missing_postgres_is_one_clear_line_that_says_how_to_install_it() {
     ])
     .await;
     assert!(line.contains("PostgreSQL"), "{line}");
-    std::fs::remove_dir_all(data_dir).unwrap();
+    assert!(!data_dir.exists(), "nothing is left behind");
     std::fs::remove_dir_all(empty).unwrap();
+}
+
+#[tokio::test]
+async fn a_postgres_that_is_too_old_is_one_clear_line() {
+    let (data_dir, programs) = (fresh_directory(), fresh_directory());
+    std::fs::create_dir_all(&programs).unwrap();
+    for name in ["postgres", "initdb", "createdb", "dropdb", "pg_isready"] {
+        let path = programs.join(name);
+        std::fs::write(&path, "#!/bin/sh\necho 'postgres (PostgreSQL) 13.4'\n").unwrap();
+        let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, all).unwrap();
+    }
+    let line = refused_start(&[
+        "--port-offset",
+        "19200",
+        "--data-dir",
+        data_dir.to_str().unwrap(),
+        "--postgres-bin",
+        programs.to_str().unwrap(),
+    ])
+    .await;
+    assert!(
+        line.contains("PostgreSQL 13") && line.contains("14"),
+        "{line}"
+    );
+    assert!(!data_dir.exists(), "nothing is left behind");
+    std::fs::remove_dir_all(programs).unwrap();
+}
+
+/// Starts on a database that is given, which must be refused without leaving anything behind.
+async fn refused_database(port_offset: &str, url: &str) -> String {
+    let data_dir = fresh_directory();
+    let line = refused_start(&[
+        "--port-offset",
+        port_offset,
+        "--data-dir",
+        data_dir.to_str().unwrap(),
+        "--database-url",
+        url,
+    ])
+    .await;
+    assert!(!data_dir.exists(), "nothing is left behind");
+    line
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_one_clear_line() {
+    let line = refused_database("19300", "postgres://nobody@127.0.0.1:1/nothing").await;
+    assert!(line.contains("PostgreSQL cannot be reached"), "{line}");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_schema_is_one_clear_line() {
+    let url = tokio::task::spawn_blocking(empty_database).await.unwrap();
+    let schema = "create table _sqlx_migrations (version bigint); \
+                  insert into _sqlx_migrations values (99999999)";
+    let programs = cluster::find(None).unwrap().bin_dir;
+    let made = tokio::process::Command::new(programs.join("psql"))
+        .args([&url, "-X", "-q", "-c", schema])
+        .status()
+        .await
+        .unwrap();
+    assert!(made.success());
+    let line = refused_database("19400", &url).await;
+    assert!(line.contains("schema version 99999999"), "{line}");
+    assert!(line.contains("newer version"), "{line}");
 }

@@ -11,9 +11,10 @@ use tokio::process::{Child, Command};
 
 use crate::ports::PortOffset;
 use crate::stack::fresh_directory;
-use crate::wait::until;
+use crate::wait::{self, until};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
+const OPERATOR: &str = "operator@example.com";
 const SECRET_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// A control plane, up to three nodes and a demo upstream.
@@ -24,21 +25,28 @@ pub struct Planes {
     pub folder: PathBuf,
     control_plane: Option<Child>,
     nodes: Vec<Option<Child>>,
-    _upstream: Child,
+    upstream: Child,
     api_token: String,
     enroll_token: String,
+    /// The operator's email and password.
+    pub operator: (String, String),
     pub http: reqwest::Client,
 }
 
 impl Planes {
     /// Starts a control plane and `nodes` nodes. `program` is the path of the `plane` binary.
     pub async fn start(program: &str, nodes: usize) -> Self {
-        let ports = PortOffset::take();
-        let folder = fresh_directory();
-        std::fs::create_dir_all(&folder).expect("the temporary directory is writable");
         let database_url = tokio::task::spawn_blocking(empty_database)
             .await
             .expect("a database");
+        Self::start_on(program, nodes, database_url).await
+    }
+
+    /// The same over a database that is given.
+    pub async fn start_on(program: &str, nodes: usize, database_url: String) -> Self {
+        let ports = PortOffset::take();
+        let folder = fresh_directory();
+        std::fs::create_dir_all(&folder).expect("the temporary directory is writable");
         let upstream = spawn(
             Command::new(program)
                 .args(["tollgate", "demo-upstream", "--listen-addr"])
@@ -51,15 +59,16 @@ impl Planes {
             folder,
             control_plane: None,
             nodes: Vec::new(),
-            _upstream: upstream,
+            upstream,
             api_token: String::new(),
             enroll_token: String::new(),
+            operator: (OPERATOR.to_owned(), String::new()),
             http: reqwest::Client::new(),
         };
         planes.start_control_plane().await;
         planes.bootstrap(nodes).await;
-        for index in 0..nodes {
-            planes.nodes.push(None);
+        for _ in 0..nodes {
+            let index = planes.add_node();
             planes.start_node(index).await;
         }
         planes
@@ -100,9 +109,18 @@ impl Planes {
     }
 
     pub async fn start_control_plane(&mut self) {
-        self.control_plane = Some(spawn(&mut self.control_plane_command()));
+        self.spawn_control_plane();
+        self.control_plane_is_ready().await;
+    }
+
+    pub async fn control_plane_is_ready(&self) {
         let url = format!("{}/readyz", self.control_plane_url());
         self.wait_for_ok("the control plane is ready", &url).await;
+    }
+
+    /// Starts it and does not wait until it is ready.
+    pub fn spawn_control_plane(&mut self) {
+        self.control_plane = Some(spawn(&mut self.control_plane_command()));
     }
 
     /// SIGKILL.
@@ -111,17 +129,22 @@ impl Planes {
         child.kill().await.expect("killed");
     }
 
+    /// Starts a control plane that must end by itself, unsuccessfully; what it says on standard
+    /// error.
+    pub async fn refused_control_plane(&self) -> String {
+        let output = self.control_plane_command().kill_on_drop(true).output();
+        let output = tokio::time::timeout(READY_WITHIN, output).await;
+        let output = output.expect("it ends").expect("the plane binary runs");
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).expect("text")
+    }
+
     async fn bootstrap(&mut self, nodes: usize) {
         let output = self
             .control_plane_command()
-            .args([
-                "bootstrap",
-                "--email",
-                "operator@example.com",
-                "--api-token",
-                "--nodes",
-            ])
-            .arg(nodes.max(1).to_string())
+            .args(["bootstrap", "--email", OPERATOR, "--api-token", "--nodes"])
+            // One more than are started: for a test that adds one.
+            .arg((nodes + 1).to_string())
             .output()
             .await
             .expect("bootstrap runs");
@@ -135,8 +158,18 @@ impl Planes {
             let found = text.split_whitespace().find(|word| word.starts_with(start));
             found.expect("bootstrap prints it").to_owned()
         };
+        let mut after_label = text
+            .split_whitespace()
+            .skip_while(|word| *word != "Password");
+        self.operator.1 = after_label.nth(1).expect("bootstrap prints it").to_owned();
         self.api_token = word("tgp_");
         self.enroll_token = word("tge_");
+    }
+
+    /// A place for one more node, which is started by [`Planes::spawn_node`].
+    pub fn add_node(&mut self) -> usize {
+        self.nodes.push(None);
+        self.nodes.len() - 1
     }
 
     pub fn spawn_node(&mut self, index: usize) {
@@ -162,8 +195,17 @@ impl Planes {
 
     pub async fn start_node(&mut self, index: usize) {
         self.spawn_node(index);
-        let url = format!("http://127.0.0.1:{}/readyz", self.admin_port(index));
+        self.node_is_ready(index).await;
+    }
+
+    pub async fn node_is_ready(&self, index: usize) {
+        let url = self.node_admin(index, "/readyz");
         self.wait_for_ok("the node is ready", &url).await;
+    }
+
+    /// A page of a node's admin listener.
+    pub fn node_admin(&self, index: usize, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.admin_port(index))
     }
 
     /// SIGKILL.
@@ -181,8 +223,12 @@ impl Planes {
 
     /// What a node says of itself.
     pub async fn node_health(&self, index: usize) -> Option<Value> {
-        let url = format!("http://127.0.0.1:{}/healthz", self.admin_port(index));
-        let answer = self.http.get(url).send().await.ok()?;
+        let answer = self
+            .http
+            .get(self.node_admin(index, "/healthz"))
+            .send()
+            .await
+            .ok()?;
         serde_json::from_str(&answer.text().await.ok()?).ok()
     }
 
@@ -223,18 +269,28 @@ impl Planes {
     /// An API at `/shop` over the demo upstream with one keyed route, and a plan that opens it.
     pub async fn shop(&self, plan: Value) -> Shop {
         let target = format!("http://127.0.0.1:{}", 8001 + self.ports.offset);
+        let api_id = self.shop_api(&target).await;
+        self.shop_plan("Shop plan", &api_id, plan).await
+    }
+
+    /// An API at `/shop` over this upstream with one keyed route; its id.
+    pub async fn shop_api(&self, target: &str) -> String {
         let targets = json!({ "name": "shop", "targets": [{ "url": target, "weight": 1 }] });
         let upstream = self.create("/upstreams", targets).await;
         let api = json!({ "name": "Shop", "base_path": "/shop", "upstream_id": upstream["id"] });
-        let api = self.create("/apis", api).await;
+        let api_id = text(&self.create("/apis", api).await["id"]);
         let route = json!({ "path": "/{rest+}", "api_key_required": true });
-        self.create(&format!("/apis/{}/routes", text(&api["id"])), route)
-            .await;
-        let mut terms = json!({ "name": "Shop plan", "api_ids": [api["id"]] });
-        for (name, value) in plan.as_object().expect("fields of a plan") {
-            terms[name] = value.clone();
+        self.create(&format!("/apis/{api_id}/routes"), route).await;
+        api_id
+    }
+
+    /// A plan with these terms that opens the API.
+    pub async fn shop_plan(&self, name: &str, api_id: &str, terms: Value) -> Shop {
+        let mut plan = json!({ "name": name, "api_ids": [api_id] });
+        for (name, value) in terms.as_object().expect("fields of a plan") {
+            plan[name] = value.clone();
         }
-        let plan = self.create("/plans", terms).await;
+        let plan = self.create("/plans", plan).await;
         Shop {
             plan_id: text(&plan["id"]),
         }
@@ -282,6 +338,9 @@ impl Planes {
 
 impl Drop for Planes {
     fn drop(&mut self) {
+        let nodes = self.nodes.iter_mut().flatten();
+        let all = nodes.chain(&mut self.control_plane);
+        all.chain([&mut self.upstream]).for_each(wait::end);
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -323,13 +382,18 @@ pub fn empty_database() -> String {
 
 /// What the answer of a usage call says was admitted, over all its rows.
 pub fn admitted_total(usage: &Value) -> u64 {
+    counted_total(usage, "admitted")
+}
+
+/// The sum of one count of a usage answer over all its rows.
+pub fn counted_total(usage: &Value, name: &str) -> u64 {
     let items = usage["items"]
         .as_array()
         .unwrap_or_else(|| panic!("a usage answer: {usage}"));
     items
         .iter()
         .map(|item| {
-            item["counts"]["admitted"]
+            item["counts"][name]
                 .as_u64()
                 .unwrap_or_else(|| panic!("{item}"))
         })

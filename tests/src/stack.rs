@@ -8,7 +8,7 @@ use tokio::process::{Child, Command};
 use tollgate::report::{UP_JSON, UpReport};
 
 use crate::ports::PortOffset;
-use crate::wait::until;
+use crate::wait::{self, until};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
@@ -92,7 +92,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        let _ = self.child.start_kill();
+        wait::end(&mut self.child);
         let _ = std::fs::remove_dir_all(&self.data_dir);
     }
 }

@@ -64,13 +64,18 @@ impl Seen {
 
 impl Visitor {
     pub fn new(report: &UpReport) -> Self {
+        Self::at(&report.control_plane)
+    }
+
+    /// Somebody at the control plane with this address.
+    pub fn at(control_plane: &str) -> Self {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client");
         Self {
             http,
-            base: report.control_plane.clone(),
+            base: control_plane.to_owned(),
             cookies: BTreeMap::new(),
         }
     }
@@ -78,11 +83,16 @@ impl Visitor {
     /// The operator of a stack, signed in.
     pub async fn operator(report: &UpReport) -> Self {
         let mut operator = Self::new(report);
-        let (email, password) = (&report.admin.email, &report.admin.password);
-        let fields = [("email", email.as_str()), ("password", password)];
-        let answer = operator.submit("/login", "/login", &fields).await;
-        assert_eq!(answer.location, "/console", "{answer:?}");
         operator
+            .sign_in(&report.admin.email, &report.admin.password)
+            .await;
+        operator
+    }
+
+    pub async fn sign_in(&mut self, email: &str, password: &str) {
+        let fields = [("email", email), ("password", password)];
+        let answer = self.submit("/login", "/login", &fields).await;
+        assert_eq!(answer.location, "/console", "{answer:?}");
     }
 
     pub async fn get(&mut self, path: &str) -> Seen {

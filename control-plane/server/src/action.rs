@@ -142,15 +142,7 @@ impl From<ActionError> for Problem {
                 "edited_meanwhile",
                 "somebody else edited it in the meantime; read it again and repeat your change",
             ),
-            ActionError::Store(cause @ store::Error::Unavailable(_)) => {
-                tracing::error!(error = %crate::problem::Chain(&cause), "the database is away");
-                Problem::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "database_unavailable",
-                    "the database cannot be reached; try again in a moment",
-                )
-            }
-            ActionError::Store(cause) => Problem::internal(&cause),
+            ActionError::Store(cause) => cause.into(),
             cause @ ActionError::Secret(_) => Problem::internal(&cause),
         }
     }

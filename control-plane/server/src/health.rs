@@ -1,5 +1,7 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -8,6 +10,9 @@ use http::{StatusCode, header};
 
 use crate::app::App;
 use crate::problem::Problem;
+
+/// Shorter than those who ask wait for an answer.
+const PING_WITHIN: Duration = Duration::from_secs(2);
 
 pub fn router() -> Router<App> {
     Router::new()
@@ -27,7 +32,8 @@ async fn ready(State(app): State<App>) -> Response {
         .borrow()
         .as_ref()
         .map(|published| published.version.to_string());
-    let has_database = app.db.ping().await.is_ok();
+    let ping = tokio::time::timeout(PING_WITHIN, app.db.ping()).await;
+    let has_database = matches!(ping, Ok(Ok(())));
     let is_ready = has_database && revision.is_some();
     let status = if is_ready {
         StatusCode::OK

@@ -18,6 +18,7 @@ mod clock;
 mod commands;
 mod config;
 mod console;
+mod deadline;
 pub mod demo;
 mod fleet;
 mod genesis;
@@ -123,6 +124,12 @@ async fn run_command(config: Config, command: Command) -> anyhow::Result<()> {
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// Looks at the database and changes nothing: whether it answers, is new enough, and was not written
+/// by a newer version.
+pub async fn check_database(url: &str) -> anyhow::Result<()> {
+    Ok(Db::check(url).await?)
 }
 
 /// Starts and serves until `shutdown`.

@@ -95,6 +95,14 @@ impl Problem {
         self
     }
 
+    pub fn database_unavailable() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "database_unavailable",
+            "the database cannot be reached; try again in a moment",
+        )
+    }
+
     /// A failure that is ours: logged with its cause, told without it.
     pub fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(error = %Chain(cause), "a request failed");
@@ -103,6 +111,16 @@ impl Problem {
             "internal",
             "something went wrong on our side; the log has it under this request id",
         )
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(cause: store::Error) -> Self {
+        let store::Error::Unavailable(_) = cause else {
+            return Problem::internal(&cause);
+        };
+        tracing::error!(error = %Chain(&cause), "the database is away");
+        Problem::database_unavailable()
     }
 }
 

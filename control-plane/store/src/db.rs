@@ -11,7 +11,7 @@ use crate::roles::{self, RolesError};
 
 /// The oldest PostgreSQL that is tested.
 pub const OLDEST_SERVER: u32 = 14;
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
@@ -50,6 +50,12 @@ impl Db {
     pub async fn open(url: &str, connections_max: u32) -> Result<Self, ConnectError> {
         migrate(url).await?;
         Self::connect(url, connections_max).await
+    }
+
+    /// Whether the database can be worked with. Changes nothing in it.
+    pub async fn check(url: &str) -> Result<(), ConnectError> {
+        let closing = look_at(url).await?.close();
+        closing.await.map_err(ConnectError::Database)
     }
 
     /// Connects to a database that is migrated already.
@@ -104,11 +110,7 @@ fn options(url: &str) -> Result<PgConnectOptions, ConnectError> {
 
 /// Brings the schema of the database at `url` up to this version.
 pub async fn migrate(url: &str) -> Result<(), ConnectError> {
-    let options = options(url)?;
-    let connecting = PgConnection::connect_with(&options);
-    let mut connection = connecting.await.map_err(ConnectError::Unreachable)?;
-    check_server(&mut connection).await?;
-    check_schema(&mut connection).await?;
+    let mut connection = look_at(url).await?;
     roles::ensure(&mut connection)
         .await
         .map_err(|cause| match cause {
@@ -120,6 +122,20 @@ pub async fn migrate(url: &str) -> Result<(), ConnectError> {
         .await
         .map_err(ConnectError::Migration)?;
     connection.close().await.map_err(ConnectError::Database)
+}
+
+/// A connection to a database that this version can work with.
+async fn look_at(url: &str) -> Result<PgConnection, ConnectError> {
+    let options = options(url)?;
+    let connecting = tokio::time::timeout(CONNECT_WITHIN, PgConnection::connect_with(&options));
+    let connected = connecting.await.unwrap_or_else(|_| {
+        let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
+        Err(sqlx::Error::Io(late))
+    });
+    let mut connection = connected.map_err(ConnectError::Unreachable)?;
+    check_server(&mut connection).await?;
+    check_schema(&mut connection).await?;
+    Ok(connection)
 }
 
 async fn check_server(connection: &mut PgConnection) -> Result<(), ConnectError> {

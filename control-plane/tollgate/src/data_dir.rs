@@ -2,47 +2,73 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+
+const LOCK: &str = "up.lock";
 
 /// A data directory that this process holds alone.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
     _lock: File,
+    made: Made,
+}
+
+/// What opening a data directory made.
+#[derive(Debug, Default)]
+struct Made {
+    has_lock: bool,
+    /// From the innermost outwards.
+    folders: Vec<PathBuf>,
 }
 
 impl DataDir {
     /// Creates the directory if needed, proves that it is writable, and locks it.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display().to_string();
-        let create = || -> std::io::Result<(PathBuf, File)> {
-            // Others may enter but not list: PostgreSQL's account has to reach its part below.
-            DirBuilder::new().recursive(true).mode(0o711).create(path)?;
-            let path = path.canonicalize()?;
-            let lock = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .mode(0o600)
-                .open(path.join("up.lock"))?;
-            Ok((path, lock))
+        let missing = path.ancestors().take_while(|folder| !folder.exists());
+        let mut made = Made {
+            has_lock: false,
+            folders: missing.map(Path::to_owned).collect(),
         };
-        let (path, lock) =
-            create().with_context(|| format!("cannot write to the data directory {shown}"))?;
-        if let Err(cause) = lock.try_lock() {
-            match cause {
-                fs::TryLockError::WouldBlock => {
+        loop {
+            let (path, lock, is_new) = create(path)
+                .with_context(|| format!("cannot write to the data directory {shown}"))?;
+            made.has_lock |= is_new;
+            match lock.try_lock() {
+                Err(fs::TryLockError::WouldBlock) => {
                     bail!("another tollgate is running on the data directory {shown}")
                 }
-                fs::TryLockError::Error(cause) => {
+                Err(fs::TryLockError::Error(cause)) => {
                     return Err(cause).with_context(|| format!("cannot lock {shown}"));
                 }
+                Ok(()) => {}
+            }
+            // A start that was refused meanwhile may have taken the file away again.
+            if is_at(&lock, &path.join(LOCK)) {
+                return Ok(Self {
+                    path,
+                    _lock: lock,
+                    made,
+                });
             }
         }
-        Ok(Self { path, _lock: lock })
+    }
+
+    /// Takes away what opening it made: for a start that is refused before it has done anything.
+    /// What is not empty stays.
+    pub fn abandon(self) {
+        if self.made.has_lock {
+            let _ = fs::remove_file(self.join(LOCK));
+        }
+        for folder in &self.made.folders {
+            if fs::remove_dir(folder).is_err() {
+                return;
+            }
+        }
     }
 
     pub fn join(&self, name: &str) -> PathBuf {
@@ -96,5 +122,68 @@ impl DataDir {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The directory, its lock file and whether that is a new one.
+fn create(path: &Path) -> std::io::Result<(PathBuf, File, bool)> {
+    // Others may enter but not list: PostgreSQL's account has to reach its part below.
+    DirBuilder::new().recursive(true).mode(0o711).create(path)?;
+    let path = path.canonicalize()?;
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    let lock = path.join(LOCK);
+    match options.clone().create_new(true).open(&lock) {
+        Ok(file) => Ok((path, file, true)),
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
+            // Not there any more: the next turn makes it.
+            let file = options.create(true).truncate(false).open(&lock)?;
+            Ok((path, file, false))
+        }
+        Err(cause) => Err(cause),
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(held), Ok(found)) = (file.metadata(), fs::metadata(path)) else {
+        return false;
+    };
+    (held.dev(), held.ino()) == (found.dev(), found.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fresh(name: &str) -> PathBuf {
+        let name = format!("tollgate-data-dir-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        path
+    }
+
+    #[test]
+    fn an_abandoned_directory_is_as_it_was_before() {
+        let outer = fresh("new");
+        DataDir::open(&outer.join("a/b")).expect("opens").abandon();
+        assert!(!outer.exists(), "what was made is gone");
+
+        fs::create_dir(&outer).expect("creates");
+        DataDir::open(&outer).expect("opens").abandon();
+        assert_eq!(fs::read_dir(&outer).expect("is there").count(), 0);
+
+        drop(DataDir::open(&outer).expect("opens"));
+        DataDir::open(&outer).expect("opens").abandon();
+        assert!(outer.join(LOCK).exists(), "an earlier start's lock stays");
+        fs::remove_dir_all(outer).expect("removes");
+    }
+
+    #[test]
+    fn a_directory_has_one_owner() {
+        let path = fresh("owner");
+        let held = DataDir::open(&path).expect("opens");
+        let refused = DataDir::open(&path).expect_err("it is held");
+        assert!(refused.to_string().contains("another tollgate"));
+        held.abandon();
     }
 }

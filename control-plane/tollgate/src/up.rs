@@ -28,11 +28,14 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 pub async fn up(args: UpArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
     let ports = Ports::new(args.port_offset, args.nodes);
     let data_dir = DataDir::open(&args.data_dir)?;
-    data_dir.remove(UP_JSON)?;
-    ports.probe()?;
-
     let mut notes = Vec::new();
-    let database = Database::start(&args, &data_dir, &mut notes)?;
+    let database = match database(&args, &ports, &data_dir, &mut notes).await {
+        Ok(database) => database,
+        Err(cause) => {
+            data_dir.abandon();
+            return Err(cause);
+        }
+    };
     let place = Place {
         ports: &ports,
         data_dir: &data_dir,
@@ -41,6 +44,26 @@ pub async fn up(args: UpArgs, shutdown: CancellationToken) -> anyhow::Result<()>
     data_dir.remove(UP_JSON)?;
     let stopped = database.stop();
     outcome.and(stopped)
+}
+
+/// All that can be refused before anything is written beside the database: taken ports, no
+/// PostgreSQL, one that is too old or was written by a newer version.
+async fn database(
+    args: &UpArgs,
+    ports: &Ports,
+    data_dir: &DataDir,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<Database> {
+    data_dir.remove(UP_JSON)?;
+    ports.probe()?;
+    let database = Database::start(args, data_dir, notes)?;
+    match server::check_database(&database.url).await {
+        Ok(()) => Ok(database),
+        Err(cause) => {
+            database.stop()?;
+            Err(cause)
+        }
+    }
 }
 
 /// A database that is given, or one of our own.

@@ -12,9 +12,6 @@ use crate::gcra::{Gcra, RateLimit};
 use crate::registry::Registry;
 use crate::routing::{RouteTable, Template};
 
-/// Longest that a request waits for a quota lease where its route says nothing.
-const LEASE_WAIT: Duration = Duration::from_millis(50);
-
 /// A compiled API.
 #[derive(Debug)]
 pub struct Api {
@@ -48,7 +45,7 @@ pub struct Route {
     pub timeouts: Timeouts,
     pub(crate) cors: Option<Cors>,
     pub body_bytes_max: Option<u64>,
-    pub(crate) lease_wait: Duration,
+    pub(crate) lease_wait: Option<Duration>,
 }
 
 /// Where the route says nothing, the node's own defaults hold.
@@ -180,7 +177,7 @@ impl Route {
             },
             cors: compile_cors(document.cors.as_ref())?,
             body_bytes_max: document.body_bytes_max,
-            lease_wait: millis(document.lease_wait_ms).unwrap_or(LEASE_WAIT),
+            lease_wait: millis(document.lease_wait_ms),
         })
     }
 }

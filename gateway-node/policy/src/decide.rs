@@ -23,7 +23,13 @@ use crate::request::{Now, Request};
 use crate::routing::Found;
 use crate::tenants::{self, Plan, Quota, Subscription, Tenant};
 
-/// Longest wait for the first lease of a period, where the route's own is shorter.
+/// Longest wait for a lease where the route says nothing and the plan goes on without one.
+const LEASE_WAIT: Duration = Duration::from_millis(50);
+/// The same where the alternative is to refuse: a busy store is better waited for. One that is
+/// known to be away is not waited for at all.
+const LEASE_WAIT_OR_REFUSE: Duration = Duration::from_secs(1);
+/// Longest wait for the first lease of a period, where another bound is shorter: nothing is known
+/// of the store yet.
 const FIRST_LEASE_WAIT: Duration = Duration::from_secs(1);
 
 /// A share of nothing is another one after about so long.
@@ -107,29 +113,65 @@ pub fn decide<R: Request>(
 
 /// Goes on with a request whose question was answered.
 pub fn resume(pending: Box<Pending>, fact: Fact, now: Now) -> Decision {
-    let Pending {
-        mut permit,
-        slot,
-        on_store_down,
-    } = *pending;
-    let taken = match fact {
-        Fact::LeaseArrived => slot.take(now.mono_ns),
-        Fact::LeaseExhausted => QuotaTake::Exhausted,
-        Fact::StoreAway => QuotaTake::Empty,
-    };
-    match taken {
+    match fact {
+        Fact::LeaseArrived => take_unit(pending, now),
+        Fact::LeaseExhausted => refuse_permit(
+            pending.permit,
+            &pending.slot,
+            RefusalCode::QuotaExceeded,
+            now,
+        ),
+        Fact::StoreAway => match pending.on_store_down {
+            OnStoreDown::Refuse => {
+                let code = RefusalCode::LimitsUnavailable;
+                refuse_permit(pending.permit, &pending.slot, code, now)
+            }
+            OnStoreDown::LocalShare | OnStoreDown::Allow => Decision::Forward(pending.permit),
+        },
+    }
+}
+
+/// Takes a unit; asks for a lease where there is none, also where others have taken what came.
+fn take_unit(pending: Box<Pending>, now: Now) -> Decision {
+    match pending.slot.take(now.mono_ns) {
         QuotaTake::Taken(unit) => {
-            permit.reserved.add_quota(slot.clone(), unit);
+            let Pending {
+                mut permit, slot, ..
+            } = *pending;
             permit.limits.set_quota_now(&slot, now.mono_ns);
+            permit.reserved.add_quota(slot, unit);
             Decision::Forward(permit)
         }
-        QuotaTake::Exhausted => refuse_permit(permit, &slot, RefusalCode::QuotaExceeded, now),
-        QuotaTake::Empty => match on_store_down {
-            OnStoreDown::Refuse => {
-                refuse_permit(permit, &slot, RefusalCode::LimitsUnavailable, now)
-            }
-            OnStoreDown::LocalShare | OnStoreDown::Allow => Decision::Forward(permit),
-        },
+        QuotaTake::Exhausted => refuse_permit(
+            pending.permit,
+            &pending.slot,
+            RefusalCode::QuotaExceeded,
+            now,
+        ),
+        QuotaTake::Empty => {
+            let question = Question::Lease {
+                slot: pending.slot.clone(),
+                wait: pending.lease_wait(now),
+            };
+            Decision::Ask(question, pending)
+        }
+    }
+}
+
+impl Pending {
+    fn lease_wait(&self, now: Now) -> Duration {
+        let default = match self.on_store_down {
+            OnStoreDown::Refuse => LEASE_WAIT_OR_REFUSE,
+            OnStoreDown::LocalShare | OnStoreDown::Allow => LEASE_WAIT,
+        };
+        let wait = self.permit.route().lease_wait.unwrap_or(default);
+        // A new tenant's first request is not refused for the milliseconds that drawing takes.
+        let is_first = self.slot.known(now.mono_ns).is_none();
+        if is_first {
+            wait.max(FIRST_LEASE_WAIT)
+        } else {
+            wait
+        }
     }
 }
 
@@ -449,24 +491,13 @@ fn take_quota(mut permit: Permit, slot: Arc<QuotaSlot>, quota: &Quota, now: Now)
         }
         QuotaTake::Exhausted => refuse_permit(permit, &slot, RefusalCode::QuotaExceeded, now),
         QuotaTake::Empty => {
-            // Before the first lease nothing is known of the store: a new tenant's first request
-            // is not refused for the milliseconds that drawing it takes.
-            let is_first = slot.known(now.mono_ns).is_none();
-            let patience = if is_first {
-                FIRST_LEASE_WAIT
-            } else {
-                Duration::ZERO
-            };
-            let question = Question::Lease {
-                slot: slot.clone(),
-                wait: permit.route().lease_wait.max(patience),
-            };
             let pending = Pending {
                 permit,
-                slot,
+                slot: slot.clone(),
                 on_store_down: quota.on_store_down,
             };
-            Decision::Ask(question, Box::new(pending))
+            let wait = pending.lease_wait(now);
+            Decision::Ask(Question::Lease { slot, wait }, Box::new(pending))
         }
     }
 }

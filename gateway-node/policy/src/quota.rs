@@ -208,6 +208,18 @@ impl QuotaSlot {
         applied
     }
 
+    /// So many requests wait still, whatever came in between: it may have gone to others.
+    pub fn still_waiting(&self, requests: u64) {
+        let misses = self.misses.load(Ordering::Relaxed);
+        let mut books = self.books();
+        books.misses_served = books.misses_served.min(misses.saturating_sub(requests));
+    }
+
+    /// Whether there is nothing to take, and the store had nothing left when it was asked last.
+    pub fn is_exhausted(&self, now_ns: u64) -> bool {
+        self.balance(now_ns) == 0 && now_ns < self.ask_again_at_ns.load(Ordering::Acquire)
+    }
+
     /// Sets aside about a second's demand of what is held, to be spent once it is written. Returns
     /// how many units.
     pub fn set_aside(&self, now_ns: u64) -> u64 {

@@ -53,6 +53,8 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// Where the route says nothing smaller or larger.
     pub body_bytes_max: u64,
+    /// Slower clients are cut off while they send a body; 0: none is.
+    pub upload_bytes_per_second_min: u64,
     pub connections_max: u64,
     pub connections_per_address_max: u32,
     /// Node-wide.
@@ -69,6 +71,8 @@ pub struct Timeouts {
     pub keep_alive: Duration,
     /// Longest silence while a body moves, either way; a route may say otherwise.
     pub idle: Duration,
+    /// Time spent waiting for a request's body over which its rate is measured.
+    pub upload_grace: Duration,
     /// Until an upstream accepts a connection; a route may say otherwise.
     pub connect: Duration,
     /// From the request's last byte to the response's head; a route may say otherwise.
@@ -86,6 +90,7 @@ impl Default for Limits {
             header_count_max: 100,
             header_bytes_max: 32 << 10,
             body_bytes_max: 100 << 20,
+            upload_bytes_per_second_min: 240,
             connections_max: 20_000,
             connections_per_address_max: 256,
             upstream_connections_max: 4_096,
@@ -100,6 +105,7 @@ impl Default for Timeouts {
             header_read: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             idle: Duration::from_secs(60),
+            upload_grace: Duration::from_secs(10),
             connect: Duration::from_secs(3),
             first_byte: Duration::from_secs(30),
             upstream_keep_alive: Duration::from_secs(50),
@@ -194,6 +200,9 @@ struct LimitArgs {
     /// Bytes of a request's body, where the route says nothing
     #[arg(long, env = "BODY_BYTES_MAX", default_value_t = Limits::default().body_bytes_max)]
     body_bytes_max: u64,
+    /// Bytes per second of a request's body, measured while it is waited for; 0 takes any
+    #[arg(long, env = "UPLOAD_BYTES_PER_SECOND_MIN", default_value_t = Limits::default().upload_bytes_per_second_min)]
+    upload_bytes_per_second_min: u64,
     /// Client connections
     #[arg(long, env = "CONNECTIONS_MAX", default_value_t = Limits::default().connections_max)]
     connections_max: u64,
@@ -220,6 +229,9 @@ struct TimeoutArgs {
     /// Milliseconds of silence while a body moves, where the route says nothing
     #[arg(long, env = "IDLE_TIMEOUT_MS", default_value_t = millis(Timeouts::default().idle))]
     idle_timeout_ms: u64,
+    /// Milliseconds of waiting over which the rate of a request's body is measured
+    #[arg(long, env = "UPLOAD_GRACE_MS", default_value_t = millis(Timeouts::default().upload_grace))]
+    upload_grace_ms: u64,
     /// Milliseconds for connecting to an upstream, where the route says nothing
     #[arg(long, env = "CONNECT_TIMEOUT_MS", default_value_t = millis(Timeouts::default().connect))]
     connect_timeout_ms: u64,
@@ -257,6 +269,7 @@ impl From<Args> for Config {
                 header_count_max: limits.header_count_max.min(100),
                 header_bytes_max: limits.header_bytes_max,
                 body_bytes_max: limits.body_bytes_max,
+                upload_bytes_per_second_min: limits.upload_bytes_per_second_min,
                 connections_max: limits.connections_max,
                 connections_per_address_max: limits.connections_per_address_max,
                 upstream_connections_max: limits.upstream_connections_max,
@@ -266,6 +279,7 @@ impl From<Args> for Config {
                 header_read: Duration::from_millis(timeouts.header_read_timeout_ms),
                 keep_alive: Duration::from_millis(timeouts.keep_alive_ms),
                 idle: Duration::from_millis(timeouts.idle_timeout_ms),
+                upload_grace: Duration::from_millis(timeouts.upload_grace_ms),
                 connect: Duration::from_millis(timeouts.connect_timeout_ms),
                 first_byte: Duration::from_millis(timeouts.first_byte_timeout_ms),
                 upstream_keep_alive: Duration::from_millis(timeouts.upstream_keep_alive_ms),

@@ -30,6 +30,8 @@ pub struct Shared {
     pub failures: Failures,
     /// Set when the node begins to stop: it is not ready any more.
     pub is_draining: AtomicBool,
+    /// Set for good when the control plane says that this node was revoked: then it has no snapshot.
+    pub is_revoked: AtomicBool,
     pub gauges: Gauges,
     /// When the control plane last confirmed the snapshot, in milliseconds of `clock`; negative
     /// when that was before this process started.
@@ -90,6 +92,7 @@ impl Shared {
             registry: Arc::default(),
             failures: Failures::default(),
             is_draining: AtomicBool::new(false),
+            is_revoked: AtomicBool::new(false),
             gauges: Gauges::default(),
             confirmed_mono_ms: AtomicI64::new(0),
             questions,

@@ -97,7 +97,8 @@ pub struct Route {
     /// Largest request body in bytes; none: the node's own bound.
     #[prost(uint64, optional, tag = "11")]
     pub body_bytes_max: Option<u64>,
-    /// How long a request may wait for a quota lease; none: 50 ms.
+    /// How long a request may wait for a quota lease; none: 50 ms, or a second where the plan
+    /// refuses without one.
     #[prost(uint32, optional, tag = "12")]
     pub lease_wait_ms: Option<u32>,
 }

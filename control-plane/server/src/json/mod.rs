@@ -25,6 +25,7 @@ use http::{StatusCode, header};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::app::App;
+use crate::deadline::{self, ANSWER_WITHIN};
 use crate::problem::Problem;
 use crate::telemetry::RequestId;
 
@@ -85,6 +86,10 @@ pub(crate) fn router() -> Router<App> {
                 "this endpoint has no such method; the Allow header lists those it has",
             )
         })
+        .layer(axum::middleware::from_fn_with_state(
+            ANSWER_WITHIN,
+            deadline::limit,
+        ))
         .layer(axum::middleware::from_fn(name_request))
 }
 

@@ -6,6 +6,7 @@ use domain::id::NodeId;
 use http::header;
 use snapshot::node_call::{self, Call, CallError};
 
+use super::directory::KnownNode;
 use crate::app::App;
 use crate::clock::Now;
 use crate::problem::Problem;
@@ -50,17 +51,8 @@ impl FromRequest<App> for NodeCall {
                 Problem::unauthorized("node_token_missing", "nodes sign every call with their key")
             })?;
         let node = node_call::claimed_node(token).map_err(|cause| refused(&cause))?;
-        let key = app
-            .directory
-            .find_key(&app.db, node)
-            .await
-            .map_err(|cause| Problem::internal(&cause))?
-            .ok_or_else(|| {
-                Problem::unauthorized(
-                    "node_unknown",
-                    "this node is not enrolled here or was revoked; enrol it anew with a token",
-                )
-            })?;
+        let known = app.directory.find(&app.db, node).await?;
+        let known = known.ok_or_else(unknown)?;
         let body = axum::body::to_bytes(body, BODY_BYTES_MAX)
             .await
             .map_err(|_| {
@@ -80,14 +72,37 @@ impl FromRequest<App> for NodeCall {
             body: &body,
         };
         let now = Now::read().unix_seconds();
-        let claims = node_call::verify(token, &key, call, now).map_err(|cause| refused(&cause))?;
+        let claims =
+            node_call::verify(token, &known.key, call, now).map_err(|cause| refused(&cause))?;
         if !app.replays.is_first(&claims.jti, now) {
             return Err(Problem::unauthorized(
                 "node_token_replayed",
                 "this token was used already",
             ));
         }
+        known.require_live()?;
         Ok(Self { node, body })
+    }
+}
+
+/// A node of another deployment, or one that a restored database has never seen.
+pub fn unknown() -> Problem {
+    Problem::unauthorized(
+        "node_unknown",
+        "this node is not enrolled here; enrol it with a token",
+    )
+}
+
+impl KnownNode {
+    /// Told to who proved to be that node. It stops serving for good when it hears this, so it is
+    /// said of nodes that were revoked and of no others.
+    pub fn require_live(&self) -> Result<(), Problem> {
+        if self.is_revoked {
+            let detail = "this node was revoked; enrol another one, with an empty state directory";
+            let status = http::StatusCode::FORBIDDEN;
+            return Err(Problem::new(status, "node_revoked", detail));
+        }
+        Ok(())
     }
 }
 

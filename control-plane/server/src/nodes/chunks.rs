@@ -38,9 +38,7 @@ async fn list(State(app): State<App>, call: NodeCall) -> Result<Response, Proble
         .map(|bytes| Address::from_slice(bytes))
         .collect::<Result<_, _>>()
         .map_err(|cause| malformed(&cause))?;
-    let answer = read(&app, &addresses)
-        .await
-        .map_err(|cause| Problem::internal(&cause))?;
+    let answer = read(&app, &addresses).await?;
     Ok(protobuf(&answer))
 }
 

@@ -18,14 +18,8 @@ pub fn router() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, call: NodeCall) -> Result<Response, Problem> {
-    let mut tx = app
-        .db
-        .platform_tx()
-        .await
-        .map_err(|cause| Problem::internal(&cause))?;
-    let node = store::nodes::get(&mut tx, call.node)
-        .await
-        .map_err(|cause| Problem::internal(&cause))?;
+    let mut tx = app.db.platform_tx().await?;
+    let node = store::nodes::get(&mut tx, call.node).await?;
     let keys = sealed_data_keys(&mut tx, &app.secrets, &node.seal_key).await?;
     Ok(protobuf(&DataKeys { keys }))
 }

@@ -9,21 +9,36 @@ use store::Db;
 #[derive(Debug, Default)]
 pub struct NodeDirectory(RwLock<HashMap<NodeId, [u8; 32]>>);
 
+/// A node that was enrolled here.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownNode {
+    /// Ed25519.
+    pub key: [u8; 32],
+    pub is_revoked: bool,
+}
+
 impl NodeDirectory {
-    /// The Ed25519 key of a live node; `None` for an unknown or revoked one.
-    pub async fn find_key(&self, db: &Db, node: NodeId) -> store::Result<Option<[u8; 32]>> {
+    /// Only live nodes are remembered; revoked ones are looked up each time.
+    pub async fn find(&self, db: &Db, node: NodeId) -> store::Result<Option<KnownNode>> {
         if let Some(key) = self.read().get(&node) {
-            return Ok(Some(*key));
+            return Ok(Some(KnownNode {
+                key: *key,
+                is_revoked: false,
+            }));
         }
         let mut tx = db.platform_tx().await?;
-        let found = store::nodes::find(&mut tx, node).await?;
-        let Some(found) = found.filter(|found| found.revoked_at.is_none()) else {
+        let Some(found) = store::nodes::find(&mut tx, node).await? else {
             return Ok(None);
         };
-        let key = found.signing_key;
-        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        keys.insert(node, key);
-        Ok(Some(key))
+        let known = KnownNode {
+            key: found.signing_key,
+            is_revoked: found.revoked_at.is_some(),
+        };
+        if !known.is_revoked {
+            let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            keys.insert(node, known.key);
+        }
+        Ok(Some(known))
     }
 
     pub fn is_known(&self, node: NodeId) -> bool {

@@ -36,8 +36,8 @@ async fn create(State(app): State<App>, now: Now, body: Bytes) -> Result<Respons
         snapshot::decode("enrolment", &body, BODY_BYTES_MAX).map_err(|cause| malformed(&cause))?;
     let token = EnrolToken::parse(&request.token).map_err(|cause| refused(cause.to_string()))?;
     let new = checked(&request)?;
-    let mut tx = app.db.platform_tx().await.map_err(internal)?;
-    let trust = load_trust(&mut tx, &app.secrets).await.map_err(internal)?;
+    let mut tx = app.db.platform_tx().await?;
+    let trust = load_trust(&mut tx, &app.secrets).await?;
     if token.root_fingerprint != trust.root_fingerprint {
         return Err(refused("this token belongs to another deployment"));
     }
@@ -47,11 +47,11 @@ async fn create(State(app): State<App>, now: Now, body: Bytes) -> Result<Respons
             EnrolError::Store(store::Error::Conflict(conflict)) => {
                 Problem::new(StatusCode::CONFLICT, conflict.code(), conflict.to_string())
             }
-            EnrolError::Store(cause) => Problem::internal(&cause),
+            EnrolError::Store(cause) => cause.into(),
             EnrolError::Refused(refusal) => refused(refusal.to_string()),
         })?;
     let data_keys = sealed_data_keys(&mut tx, &app.secrets, &request.seal_key).await?;
-    tx.commit().await.map_err(internal)?;
+    tx.commit().await?;
     tracing::info!(node = %node.id, name = node.name, is_new, "a node was enrolled");
     Ok(protobuf(&EnrolResponse {
         node_id: node.id.to_bytes(),
@@ -100,9 +100,7 @@ pub async fn sealed_data_keys(
     secrets: &SecretBox,
     seal_key: &[u8],
 ) -> Result<Vec<SealedDataKey>, Problem> {
-    let stored = store::deployment::list_data_keys(tx)
-        .await
-        .map_err(internal)?;
+    let stored = store::deployment::list_data_keys(tx).await?;
     let mut sealed = Vec::with_capacity(stored.len());
     for row in stored {
         let data_key = DataKey {

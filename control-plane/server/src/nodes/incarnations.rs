@@ -20,15 +20,14 @@ pub fn router() -> Router<App> {
 
 async fn create(State(app): State<App>, now: Now, call: NodeCall) -> Result<Response, Problem> {
     let request: IncarnationRequest = call.read("incarnation")?;
-    let internal = |cause: store::Error| Problem::internal(&cause);
-    let mut tx = app.db.platform_tx().await.map_err(internal)?;
+    let mut tx = app.db.platform_tx().await?;
     let incarnation = store::nodes::register_incarnation(&mut tx, call.node, request.process)
         .await
         .map_err(|cause| match cause {
             FenceError::Fenced => fenced(),
-            FenceError::Store(cause) => Problem::internal(&cause),
+            FenceError::Store(cause) => cause.into(),
         })?;
-    tx.commit().await.map_err(internal)?;
+    tx.commit().await?;
     Ok(protobuf(&IncarnationResponse {
         incarnation,
         now_ms: now.unix_ms(),

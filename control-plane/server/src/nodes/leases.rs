@@ -52,6 +52,6 @@ fn refused(cause: DrawError) -> Problem {
         DrawError::Malformed(what) => {
             Problem::new(StatusCode::BAD_REQUEST, "malformed_message", what)
         }
-        DrawError::Store(cause) => Problem::internal(&cause),
+        DrawError::Store(cause) => cause.into(),
     }
 }

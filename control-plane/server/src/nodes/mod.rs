@@ -14,11 +14,13 @@ pub mod snapshot;
 pub mod usage;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use http::header;
 use prost::Message;
 
 use crate::app::App;
+use crate::deadline::{self, ANSWER_NODES_WITHIN};
 
 pub fn router() -> Router<App> {
     Router::new()
@@ -30,6 +32,7 @@ pub fn router() -> Router<App> {
         .merge(leases::router())
         .merge(rate_shares::router())
         .merge(usage::router())
+        .layer(from_fn_with_state(ANSWER_NODES_WITHIN, deadline::limit))
 }
 
 /// An answer that is a protobuf message.

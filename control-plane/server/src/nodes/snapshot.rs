@@ -11,7 +11,7 @@ use snapshot::manifest::{Manifest, Version};
 use snapshot::poll::{FRESHNESS_HEADER, PollQuery, SNAPSHOT_PATH};
 use snapshot::sign::{Domain, Signed};
 
-use super::call::NodeCall;
+use super::call::{NodeCall, unknown};
 use crate::app::App;
 use crate::clock::Now;
 use crate::problem::Problem;
@@ -42,11 +42,8 @@ async fn show(
     let published = wait_for_news(&app, &poll).await;
     // The node may have been revoked while its poll was held open.
     if !app.directory.is_known(call.node) {
-        app.directory
-            .find_key(&app.db, call.node)
-            .await
-            .map_err(|cause| Problem::internal(&cause))?
-            .ok_or_else(|| Problem::unauthorized("node_unknown", "this node was revoked"))?;
+        let known = app.directory.find(&app.db, call.node).await?;
+        known.ok_or_else(unknown)?.require_live()?;
     }
     match published {
         None => Err(Problem::new(
@@ -98,11 +95,8 @@ async fn check_witness(app: &App, poll: &PollQuery) -> Result<(), Problem> {
         return Ok(());
     }
     // This process may only be behind: the database decides.
-    let mut tx = app.db.platform_tx().await.map_err(internal)?;
-    if store::witness::has_published(&mut tx, poll.applied, poll.manifest)
-        .await
-        .map_err(internal)?
-    {
+    let mut tx = app.db.platform_tx().await?;
+    if store::witness::has_published(&mut tx, poll.applied, poll.manifest).await? {
         app.refresh.notify_one();
         return Ok(());
     }
@@ -111,7 +105,7 @@ async fn check_witness(app: &App, poll: &PollQuery) -> Result<(), Problem> {
         "node_is_ahead",
         "this node holds a revision that this database never published; was it restored from a backup?",
     );
-    let trust = load_trust(&mut tx, &app.secrets).await.map_err(internal)?;
+    let trust = load_trust(&mut tx, &app.secrets).await?;
     let shown = poll.shown_manifest();
     let proven = shown.and_then(|shown| version_of_ours(&shown, &trust.statement.online_keys));
     if proven != Some(poll.applied) {
@@ -124,10 +118,8 @@ async fn check_witness(app: &App, poll: &PollQuery) -> Result<(), Problem> {
     );
     tracing::error!(%reason, "publishing stops");
     app.metrics.alarm.set(1);
-    store::witness::raise_alarm(&mut tx, &reason)
-        .await
-        .map_err(internal)?;
-    tx.commit().await.map_err(internal)?;
+    store::witness::raise_alarm(&mut tx, &reason).await?;
+    tx.commit().await?;
     Err(ahead)
 }
 
@@ -136,10 +128,6 @@ fn version_of_ours(shown: &Signed, online_keys: &[Vec<u8>]) -> Option<Version> {
     let payload = snapshot::sign::verify(shown, Domain::Manifest, online_keys).ok()?;
     let manifest: Manifest = snapshot::decode("manifest", payload, payload.len()).ok()?;
     Some(manifest.version())
-}
-
-fn internal(cause: impl std::error::Error) -> Problem {
-    Problem::internal(&cause)
 }
 
 fn is_suspicious(app: &App, poll: &PollQuery) -> bool {

@@ -20,12 +20,11 @@ pub fn router() -> Router<App> {
 
 async fn apply(State(app): State<App>, now: Now, call: NodeCall) -> Result<Response, Problem> {
     let batch: UsageBatch = call.read("usage batch")?;
-    let internal = |cause: store::Error| Problem::internal(&cause);
-    let mut tx = app.db.platform_tx().await.map_err(internal)?;
+    let mut tx = app.db.platform_tx().await?;
     let applied_sequence = store::usage::apply(&mut tx, call.node, &batch, now.0)
         .await
         .map_err(refused)?;
-    tx.commit().await.map_err(internal)?;
+    tx.commit().await?;
     app.metrics.usage_batches.inc();
     Ok(protobuf(&UsageAck { applied_sequence }))
 }
@@ -35,6 +34,6 @@ fn refused(cause: BatchError) -> Problem {
         BatchError::Malformed(what) => {
             Problem::new(StatusCode::BAD_REQUEST, "malformed_message", what)
         }
-        BatchError::Store(cause) => Problem::internal(&cause),
+        BatchError::Store(cause) => cause.into(),
     }
 }

@@ -22,6 +22,7 @@ use web::forms::FormErrors;
 
 use crate::action::ActionError;
 use crate::app::App;
+use crate::deadline::{self, ANSWER_WITHIN};
 use crate::problem::Problem;
 
 pub(crate) use forms::FormKey;
@@ -58,9 +59,7 @@ impl From<tower_sessions::session::Error> for Failure {
         match cause {
             tower_sessions::session::Error::Store(_) => {
                 tracing::error!(error = %cause, "sessions cannot be read or written");
-                let detail = "the database cannot be reached; try again in a moment";
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                Problem::new(status, "database_unavailable", detail).into()
+                Problem::database_unavailable().into()
             }
             cause => Problem::internal(&cause).into(),
         }
@@ -147,6 +146,10 @@ pub(crate) fn router(app: &App) -> Router<App> {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
         .layer(frame)
+        .layer(axum::middleware::from_fn_with_state(
+            ANSWER_WITHIN,
+            deadline::limit,
+        ))
         .layer(shown)
         .layer(session::layer(app))
         .layer(axum::middleware::from_fn_with_state(

@@ -25,11 +25,14 @@ pub(super) async fn show(request: Request, next: Next) -> Response {
     if !is_for_people {
         return problem.with_request_id(request_id).into_response();
     }
-    let holder = match &session {
-        Some(session) => session::holder(session).await.ok().flatten(),
-        None => None,
-    };
     let status = problem.status();
+    let holder = match &session {
+        // Without the database that would only be another wait in vain.
+        Some(session) if status != StatusCode::SERVICE_UNAVAILABLE => {
+            session::holder(session).await.ok().flatten()
+        }
+        _ => None,
+    };
     let page = web::pages::problem::Problem {
         shell: Shell {
             // No form stands on it.

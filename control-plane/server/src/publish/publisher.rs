@@ -18,6 +18,7 @@ use super::maps::{Map, Roots};
 use super::reading::{self, Reading, Work};
 use crate::clock::Now;
 use crate::keyring::{Trust, TrustError};
+use crate::problem::Problem;
 use crate::secret_box::SecretBox;
 use crate::telemetry::Metrics;
 
@@ -39,6 +40,15 @@ pub enum PublishError {
     Unreadable(#[from] crate::published::Unreadable),
     #[error("publishing is stopped: {0}; after a restore from backup run `control-plane recover`")]
     Alarm(String),
+}
+
+impl From<PublishError> for Problem {
+    fn from(cause: PublishError) -> Self {
+        match cause {
+            PublishError::Store(cause) => cause.into(),
+            cause => Problem::internal(&cause),
+        }
+    }
 }
 
 /// What one cycle did.

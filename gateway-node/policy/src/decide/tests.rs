@@ -547,7 +547,11 @@ fn an_empty_balance_asks_and_the_answer_decides() {
     else {
         panic!("the balance is empty again");
     };
-    assert_eq!(wait, Duration::from_millis(50), "the route's own");
+    assert_eq!(wait, Duration::from_secs(1), "the plan refuses without");
+    let Decision::Ask(Question::Lease { .. }, pending) = resume(pending, Fact::LeaseArrived, NOW)
+    else {
+        panic!("others have taken what came");
+    };
     match resume(pending, Fact::LeaseExhausted, NOW) {
         Decision::Refuse(refusal) => {
             assert_eq!(refusal.code, RefusalCode::QuotaExceeded);
@@ -555,6 +559,28 @@ fn an_empty_balance_asks_and_the_answer_decides() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_plan_that_goes_on_without_its_store_waits_shortly() {
+    let world = World::new().quota(2, OnStoreDown::LocalShare);
+    let snapshot = world.snapshot();
+    let Decision::Ask(Question::Lease { slot, .. }, pending) =
+        decide_at(&snapshot, &Ask::order(&world), NOW)
+    else {
+        panic!("the balance is empty");
+    };
+    lease_arrives(&slot, &granted(1, LeaseOutcome::Granted));
+    match resume(pending, Fact::LeaseArrived, NOW) {
+        Decision::Forward(permit) => permit.settle(Outcome::Completed { status: 200 }),
+        other => panic!("{other:?}"),
+    }
+    let Decision::Ask(Question::Lease { wait, .. }, _) =
+        decide_at(&snapshot, &Ask::order(&world), NOW)
+    else {
+        panic!("the balance is empty again");
+    };
+    assert_eq!(wait, Duration::from_millis(50));
 }
 
 #[test]

@@ -91,6 +91,9 @@ impl Admin {
         match request.uri().path() {
             "/healthz" => respond(StatusCode::OK, JSON, self.health_json().into()),
             "/readyz" if self.is_ready() => plain(StatusCode::OK, "ready\n"),
+            "/readyz" if self.is_revoked() => {
+                plain(StatusCode::SERVICE_UNAVAILABLE, "this node was revoked\n")
+            }
             "/readyz" => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             "/metrics" => self.metrics(),
             _ => plain(StatusCode::NOT_FOUND, "not found\n"),
@@ -99,6 +102,10 @@ impl Admin {
 
     fn is_ready(&self) -> bool {
         self.shared.snapshot.load().is_some() && !self.shared.is_draining.load(Ordering::Relaxed)
+    }
+
+    fn is_revoked(&self) -> bool {
+        self.shared.is_revoked.load(Ordering::Relaxed)
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {
@@ -133,6 +140,7 @@ impl Admin {
         serde_json::json!({
             "status": "ok",
             "is_ready": self.is_ready(),
+            "is_revoked": self.is_revoked(),
             "software_version": env!("CARGO_PKG_VERSION"),
             "node_id": state.node_id,
             "snapshot": snapshot,

@@ -17,6 +17,8 @@ use crate::shared::Clock;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A problem document is a few hundred bytes.
 const PROBLEM_BYTES_MAX: usize = 16 << 10;
+/// Code of the problem that a revoked node gets.
+const REVOKED: &str = "node_revoked";
 const PROTOBUF: &str = "application/x-protobuf";
 
 /// Why a URL cannot be the control plane's.
@@ -63,6 +65,17 @@ impl CallError {
 }
 
 impl CallError {
+    /// Whether the control plane says, of this node's own signed call, that it was revoked. Being
+    /// unknown is not that: another database may have been restored.
+    pub(crate) fn is_revocation(&self) -> bool {
+        match self {
+            CallError::Refused { status, code, .. } => {
+                *status == StatusCode::FORBIDDEN && code == REVOKED
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the control plane may have done what it was asked, though no answer says so.
     pub(crate) fn may_have_taken_effect(&self) -> bool {
         match self {
@@ -328,7 +341,12 @@ mod tests {
     #[test]
     fn a_refusal_carries_the_code_of_its_problem() {
         let body = br#"{"code":"node_revoked","detail":"this node was revoked"}"#;
-        assert_eq!(refusal(StatusCode::FORBIDDEN, body).code(), "node_revoked");
+        let revoked = refusal(StatusCode::FORBIDDEN, body);
+        assert_eq!(revoked.code(), "node_revoked");
+        assert!(revoked.is_revocation());
+        assert!(!refusal(StatusCode::BAD_GATEWAY, body).is_revocation());
+        let unknown = br#"{"code":"node_unknown"}"#;
+        assert!(!refusal(StatusCode::UNAUTHORIZED, unknown).is_revocation());
         assert_eq!(
             refusal(StatusCode::BAD_GATEWAY, b"<html>").code(),
             "http_502"

@@ -2,6 +2,7 @@
 //! them and swaps them in; serves the stored one again after a restart.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use policy::{CompileError, CompileInputs, Snapshot};
@@ -113,6 +114,11 @@ impl Keeper {
     /// Serves the snapshot of the last run again, if all of it is there and unchanged. Needs
     /// neither the control plane nor freshness.
     pub(crate) async fn load_stored(&mut self) {
+        if stored::is_revoked(&self.dir) {
+            tracing::error!("this node was revoked: it serves nothing; enrol a new one");
+            self.shared.is_revoked.store(true, Ordering::Relaxed);
+            return;
+        }
         let Some(trusted) = stored::load_manifest(&self.dir, &self.enrolment) else {
             return;
         };
@@ -134,6 +140,23 @@ impl Keeper {
                 );
             }
         }
+    }
+
+    /// Takes the snapshot out of force, for good, also for later starts.
+    pub(crate) async fn revoke(&mut self) {
+        tracing::error!("this node was revoked: it serves nothing from now on");
+        self.shared.is_revoked.store(true, Ordering::Relaxed);
+        self.shared.snapshot.store(None);
+        self.active = None;
+        let dir = self.dir.clone();
+        let stored = tokio::task::spawn_blocking(move || stored::store_revoked(&dir)).await;
+        if let Ok(Err(cause)) = stored {
+            tracing::error!(%cause, "that this node was revoked could not be stored");
+        }
+    }
+
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.shared.is_revoked.load(Ordering::Relaxed)
     }
 
     /// What the next poll says.

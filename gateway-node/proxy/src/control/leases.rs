@@ -179,18 +179,12 @@ impl Leases {
     /// longer held; answers as many of the requests that wait.
     async fn top_up(&mut self) {
         let now_ns = self.shared.clock.mono_ns();
-        let mut ready = Vec::new();
-        for (key, entry) in &self.slots {
-            let units = entry.slot.set_aside(now_ns);
-            if units > 0 {
-                ready.push((key.clone(), units));
-            }
+        for entry in self.slots.values() {
+            entry.slot.set_aside(now_ns);
         }
         if self.write().await {
-            for (key, units) in ready {
-                if let Some(entry) = self.slots.get_mut(&key) {
-                    entry.answer(Fact::LeaseArrived, units);
-                }
+            for entry in self.slots.values_mut() {
+                entry.answer_what_is_known(now_ns);
             }
         }
         if self.is_store_away() {
@@ -394,6 +388,21 @@ impl Entry {
             held: Vec::new(),
             waiting: VecDeque::new(),
         }
+    }
+
+    /// Answers those for whom there is a unit, or never will be; has the slot ask for the others.
+    /// A question may come after its unit was set aside, and a unit may have gone to a request that
+    /// never asked.
+    fn answer_what_is_known(&mut self, now_ns: u64) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        if self.slot.is_exhausted(now_ns) {
+            self.answer(Fact::LeaseExhausted, u64::MAX);
+        } else {
+            self.answer(Fact::LeaseArrived, self.slot.balance(now_ns));
+        }
+        self.slot.still_waiting(self.waiting.len() as u64);
     }
 
     /// Answers the requests that have waited longest, at most so many of those that still wait.

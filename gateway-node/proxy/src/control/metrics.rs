@@ -56,6 +56,11 @@ impl NodeMetrics {
             "Time since the control plane last confirmed the snapshot in force",
             stale_ms / 1000,
         )?;
+        sink.gauge(
+            "revoked",
+            "Whether the control plane revoked this node, which then serves nothing",
+            u64::from(self.shared.is_revoked.load(Ordering::Relaxed)),
+        )?;
         let Some(snapshot) = self.shared.snapshot.load_full() else {
             return sink.gauge("ready", "Whether a verified snapshot is in force", 0);
         };

@@ -31,16 +31,21 @@ pub(crate) struct Poller {
 }
 
 impl Poller {
-    /// Polls until `shutdown`. A poll that is cut off leaves nothing half-made.
+    /// Polls until `shutdown`, or until the node is revoked. A poll that is cut off leaves nothing
+    /// half-made.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut backoff = Backoff::default();
-        loop {
+        while !self.keeper.is_revoked() {
             let pause = tokio::select! {
                 () = shutdown.cancelled() => return,
                 polled = self.poll() => match polled {
                     Ok(pause) => {
                         backoff.reset();
                         pause
+                    }
+                    Err(OfferError::Call(cause)) if cause.is_revocation() => {
+                        self.keeper.revoke().await;
+                        return;
                     }
                     Err(cause) => {
                         let pause = backoff.pause();

@@ -16,6 +16,7 @@ const STORED_BYTES_MAX: usize = 32 << 20;
 const MANIFEST: &str = "manifest";
 const HIGH_WATER: &str = "high-water";
 const CONFIRMED: &str = "confirmed";
+const REVOKED: &str = "revoked";
 
 /// A manifest with the chain of root statements under which it was accepted. A later chain may no
 /// longer certify its signer, which does not unmake what was accepted.
@@ -177,6 +178,16 @@ impl Highest {
 
 /// When the control plane last confirmed the stored snapshot, Unix milliseconds: what staleness
 /// counts from after a restart.
+/// Whether this node was told that it is revoked.
+pub(crate) fn is_revoked(dir: &StateDir) -> bool {
+    // A mark that cannot be read is one.
+    !matches!(dir.read(REVOKED), Ok(None))
+}
+
+pub(crate) fn store_revoked(dir: &StateDir) -> std::io::Result<()> {
+    dir.write(REVOKED, &[])
+}
+
 pub(crate) fn load_confirmed(dir: &StateDir) -> Option<i64> {
     let bytes = dir.read(CONFIRMED).ok()??;
     StoredConfirmation::decode(bytes.as_slice())

@@ -98,6 +98,8 @@ pub(crate) struct State {
     pub(crate) chunk_calls: Vec<usize>,
     /// Connections are cut instead of answered.
     pub(crate) is_away: bool,
+    /// The node was revoked.
+    pub(crate) is_revoked: bool,
     /// Calls to these paths take effect, but their answers are lost.
     pub(crate) lost_answers: VecDeque<&'static str>,
     /// How long freshness statements last.
@@ -208,6 +210,7 @@ impl State {
             polls: Vec::new(),
             chunk_calls: Vec::new(),
             is_away: false,
+            is_revoked: false,
             lost_answers: VecDeque::new(),
             fresh_for_ms: 600_000,
             tampering: Tampering::None,

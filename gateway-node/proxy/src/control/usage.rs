@@ -1,4 +1,4 @@
-//! Takes what the cores counted, spools it each second and hands it to the control plane, in order
+//! Takes what the cores counted, spools it each moment and hands it to the control plane, in order
 //! and once.
 
 use std::future::Future;
@@ -18,7 +18,7 @@ use super::health::Health;
 use super::spool::{Outgoing, Place, Spool};
 use crate::meter::CoreUsage;
 
-const SPOOL_EVERY: Duration = Duration::from_secs(1);
+const SPOOL_EVERY: Duration = Duration::from_millis(500);
 const BOUNDS: Bounds = Bounds {
     timeout: Duration::from_secs(15),
     answer_bytes_max: 16 << 10,

@@ -59,17 +59,12 @@ pub(super) fn refusal(refusal: &Refusal, mut exchange: Box<Exchange>) -> Respons
 
 /// What the edge refused, or could not do.
 pub(super) fn edge_refusal(refusal: EdgeRefusal, exchange: Box<Exchange>) -> Response<AnswerBody> {
-    let text = Text {
-        code: refusal.code(),
-        message: refusal.message(),
-        detail: refusal.detail(),
-    };
     let mut added = HeaderMap::new();
     if let Some(permit) = &exchange.permit {
         add_cors(&mut added, permit.cors(), exchange.origin.as_ref());
         add_limits(&mut added, permit.limits());
     }
-    let mut response = problem(refusal.status(), &text, exchange);
+    let mut response = problem(refusal.status(), &refusal.into(), exchange);
     let headers = response.headers_mut();
     headers.extend(added);
     if let Some(seconds) = refusal.retry_after_s() {
@@ -141,20 +136,43 @@ fn class_of(code: RefusalCode) -> Class {
     }
 }
 
-struct Text {
+/// What a problem says.
+pub(super) struct Text {
     code: &'static str,
     message: &'static str,
     detail: &'static str,
 }
 
-/// All parts are fixed texts without anything that JSON escapes, but for the request id, which was
-/// made here or checked.
+impl From<EdgeRefusal> for Text {
+    fn from(refusal: EdgeRefusal) -> Self {
+        Self {
+            code: refusal.code(),
+            message: refusal.message(),
+            detail: refusal.detail(),
+        }
+    }
+}
+
 fn problem(status: u16, text: &Text, mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     exchange.status = status.as_u16();
     exchange.code = Some(text.code);
     let request_id = exchange.request_id.clone();
+    let body = problem_body(status, text, &request_id);
+    let mut response = Response::new(AnswerBody::ready(Bytes::from(body), exchange));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    headers.insert(REQUEST_ID, request_id);
+    response
+}
+
+/// All parts are fixed texts without anything that JSON escapes, but for the request id, which was
+/// made here or checked.
+pub(super) fn problem_body(status: StatusCode, text: &Text, request_id: &HeaderValue) -> String {
     let mut body = String::with_capacity(320);
+    // Writing to memory does not fail.
     let _ = write!(
         body,
         "{{\"type\":\"about:blank\",\"title\":\"{}\",\"status\":{},\"detail\":\"{}\",\
@@ -166,11 +184,5 @@ fn problem(status: u16, text: &Text, mut exchange: Box<Exchange>) -> Response<An
         text.message,
         request_id.to_str().unwrap_or_default(),
     );
-    let mut response = Response::new(AnswerBody::ready(Bytes::from(body), exchange));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
-    headers.insert(header::CACHE_CONTROL, NO_STORE);
-    headers.insert(REQUEST_ID, request_id);
-    response
+    body
 }

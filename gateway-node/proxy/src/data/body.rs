@@ -24,6 +24,8 @@ pub(super) enum UploadError {
     TooLarge,
     #[error("the request's body has another length than its head says")]
     OtherLength,
+    #[error("the request's body comes too slowly")]
+    TooSlow,
     #[error(transparent)]
     Broken(#[from] hyper::Error),
 }
@@ -64,6 +66,7 @@ enum Progress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UploadFault {
     TooLarge,
+    TooSlow,
     /// Broken off, or not a body by HTTP's rules.
     Broken,
 }
@@ -130,6 +133,7 @@ impl Upload {
         let mut incoming = self.incoming.borrow_mut();
         let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(cx) else {
             self.progress.set(Progress::WaitingForClient);
+            self.client.pace.wait(|| self.clock.mono_ns());
             return Poll::Pending;
         };
         self.progress.set(Progress::WaitingForUpstream);
@@ -144,6 +148,7 @@ impl Upload {
         };
         if is_last || frame.is_none() {
             self.progress.set(Progress::Done);
+            self.client.pace.end();
             if !self.is_answered.get() {
                 self.client.wait(self.first_byte, self.clock.mono_ns());
             }
@@ -156,6 +161,11 @@ impl Upload {
             Ok(data) => {
                 let received = self.received.get() + data.len() as u64;
                 self.received.set(received);
+                let (pace, bytes) = (&self.client.pace, data.len() as u64);
+                if !pace.receive(bytes, || self.clock.mono_ns()) {
+                    self.fault.set(Some(UploadFault::TooSlow));
+                    return Err(UploadError::TooSlow);
+                }
                 if received > self.bytes_max {
                     self.fault.set(Some(UploadFault::TooLarge));
                     return Err(UploadError::TooLarge);
@@ -168,6 +178,12 @@ impl Upload {
                 Ok(Frame::trailers(trailers))
             }
         }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.client.pace.end();
     }
 }
 

@@ -12,22 +12,18 @@ use std::time::Duration;
 use http::{HeaderValue, Method};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep};
 
 use super::core::Core;
+use super::farewell;
 use super::identity::ForwardedCache;
 use super::io::{ClientIo, Stream, Traffic};
+use super::pace::{LeastRate, Pace};
+use super::refusal::EdgeRefusal;
 use super::service;
 
 /// What hyper buffers of a connection at most; a request's head must fit.
 pub(super) const READ_BUFFER_BYTES: usize = 128 << 10;
-/// How long, and how much, a refused client may still send before the socket is closed: closing on
-/// unread bytes resets the connection, and the client would lose the answer.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES_MAX: usize = 1 << 20;
-const HEAD_TIMEOUT_ANSWER: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// What the requests of one connection share.
 pub(super) struct Client {
@@ -38,6 +34,8 @@ pub(super) struct Client {
     pub(super) is_tls: bool,
     pub(super) traffic: Rc<Traffic>,
     pub(super) forwarded: ForwardedCache,
+    /// Of the body that a request sends.
+    pub(super) pace: Pace,
     phase: Cell<Phase>,
     /// When the present wait began, by the node's clock.
     since_ns: Cell<u64>,
@@ -72,6 +70,10 @@ impl Client {
             is_tls,
             traffic: Rc::default(),
             forwarded: ForwardedCache::default(),
+            pace: Pace::new(LeastRate {
+                bytes_per_second: core.config.limits.upload_bytes_per_second_min,
+                over: core.config.timeouts.upload_grace,
+            }),
             phase: Cell::new(Phase::Resting),
             since_ns: Cell::new(now_ns),
             wait_ns: Cell::new(as_ns(core.config.timeouts.header_read)),
@@ -102,8 +104,11 @@ impl Client {
         self.is_extended_by_moves.set(false);
     }
 
-    /// Where bytes moved since the wait began, it begins anew.
+    /// Where bytes moved since the wait began, it begins anew; not for a client that is too slow.
     fn extend(&self, now_ns: u64) {
+        if self.pace.is_too_slow(now_ns) {
+            return;
+        }
         let moves = self.traffic.moves.get();
         if self.is_extended_by_moves.get() && self.moves_seen.replace(moves) != moves {
             self.since_ns.set(now_ns);
@@ -122,6 +127,7 @@ impl Client {
 
     /// The request is over.
     pub(super) fn end(&self, keep_alive: Duration, now_ns: u64) {
+        self.traffic.answer_was_made();
         self.phase.set(Phase::Resting);
         self.wait(keep_alive, now_ns);
     }
@@ -140,8 +146,8 @@ fn as_ns(length: Duration) -> u64 {
 enum End {
     /// hyper closed it in order, or it broke.
     Closed,
-    /// The client did not finish a head in time.
-    HeadTimeout,
+    /// No request was made of what the client sent, or none in time.
+    Refused(EdgeRefusal),
     /// Nothing moved for too long.
     Silent,
 }
@@ -164,8 +170,8 @@ pub(super) async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr) {
     let mut is_stopping = false;
     let end = poll_fn(|cx| {
         loop {
-            if Pin::new(&mut connection).poll(cx).is_ready() {
-                return Poll::Ready(End::Closed);
+            if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
+                return Poll::Ready(closed(&client, &result));
             }
             if core.is_draining.get() && !is_stopping {
                 is_stopping = true;
@@ -182,10 +188,27 @@ pub(super) async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr) {
     let end = core.connections.watch(end).await;
     let io = connection.into_parts().io.into_inner();
     match end {
-        End::Closed => linger(io).await,
-        End::HeadTimeout => say_timeout(io).await,
+        End::Closed => farewell::linger(io).await,
+        End::Refused(refusal) => farewell::refuse(&core, &client, io, refusal).await,
         End::Silent => {}
     }
+}
+
+/// What is said to a client whose bytes hyper could not make a request of.
+fn closed(client: &Client, result: &hyper::Result<()>) -> End {
+    let status = match client.traffic.overheard.get() {
+        Some(status) => status,
+        // HTTP/2's first bytes: to those hyper itself says nothing.
+        None => match result {
+            Err(error) if error.is_parse() && client.traffic.is_quiet() => 400,
+            _ => return End::Closed,
+        },
+    };
+    End::Refused(match status {
+        414 => EdgeRefusal::UriTooLong,
+        431 => EdgeRefusal::HeadersTooLarge,
+        _ => EdgeRefusal::MalformedRequest,
+    })
 }
 
 enum Verdict {
@@ -242,7 +265,9 @@ impl<'a> Watch<'a> {
                 continue;
             }
             match client.phase.get() {
-                Phase::Head => return Verdict::End(End::HeadTimeout),
+                Phase::Head => {
+                    return Verdict::End(End::Refused(EdgeRefusal::RequestTimeout));
+                }
                 Phase::Resting => return Verdict::End(End::Silent),
                 Phase::Busy => {
                     client.since_ns.set(now_ns);
@@ -261,35 +286,4 @@ impl<'a> Watch<'a> {
         let rest = self.rings_at_ns.saturating_sub(self.core.clock.mono_ns());
         timer.reset(Instant::now() + Duration::from_nanos(rest));
     }
-}
-
-/// Reads on for a moment where the client may still be sending.
-async fn linger(mut io: ClientIo) {
-    if io.traffic.has_ended.get() {
-        return;
-    }
-    let traffic = io.traffic.clone();
-    let drained = async {
-        io.shutdown().await?;
-        let mut sink = [0; 4096];
-        let mut total = 0;
-        while total < LINGER_BYTES_MAX {
-            match io.read(&mut sink).await? {
-                0 => break,
-                count => total += count,
-            }
-        }
-        std::io::Result::Ok(())
-    };
-    // What goes wrong now concerns nobody: the answer is out, the socket is closed next.
-    drop(tokio::time::timeout(LINGER, drained).await);
-    drop(traffic);
-}
-
-async fn say_timeout(mut io: ClientIo) {
-    let said = async {
-        io.write_all(HEAD_TIMEOUT_ANSWER).await?;
-        io.shutdown().await
-    };
-    drop(tokio::time::timeout(LINGER, said).await);
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 
 use arc_swap::ArcSwapOption;
@@ -15,6 +16,7 @@ use tokio::sync::Notify;
 use super::connection::READ_BUFFER_BYTES;
 use super::identity::Callers;
 use super::random::Random;
+use super::refusal::EdgeRefusal;
 use super::upstream::Upstreams;
 use super::upstream::guard::Loopback;
 use crate::config::Config;
@@ -92,6 +94,15 @@ impl Core {
     /// The snapshot in force.
     pub(super) fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.snapshot.borrow_mut().load().clone()
+    }
+
+    /// Why there is none.
+    pub(super) fn absence(&self) -> EdgeRefusal {
+        if self.shared.is_revoked.load(Ordering::Relaxed) {
+            EdgeRefusal::NodeRevoked
+        } else {
+            EdgeRefusal::NotReady
+        }
     }
 
     /// Whether it is time to log the failure of an upstream again.

@@ -15,7 +15,7 @@ use super::core::Core;
 use crate::log::Record;
 use crate::meter::CountKey;
 
-const MINUTE_MS: i64 = 60_000;
+pub(super) const MINUTE_MS: i64 = 60_000;
 
 pub(super) struct Exchange {
     core: Rc<Core>,

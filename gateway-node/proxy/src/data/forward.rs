@@ -251,6 +251,7 @@ fn expired(upload: Option<&Rc<Upload>>) -> EdgeRefusal {
 /// No answer came: whose fault was it?
 fn failed(exchange: &Exchange, error: &LinkError) -> EdgeRefusal {
     match exchange.upload.as_ref().and_then(|upload| upload.fault()) {
+        Some(UploadFault::TooSlow) => EdgeRefusal::RequestTimeout,
         Some(UploadFault::TooLarge) => EdgeRefusal::BodyTooLarge,
         Some(UploadFault::Broken) => EdgeRefusal::BadBody,
         None => {

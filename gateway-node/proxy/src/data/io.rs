@@ -25,7 +25,22 @@ pub(super) struct Traffic {
     /// Bytes came in since this was last cleared.
     pub(super) has_input: Cell<bool>,
     pub(super) has_ended: Cell<bool>,
+    saying: Cell<Saying>,
+    /// Status of an answer that hyper gave by itself: it is kept back, the node gives a better one.
+    pub(super) overheard: Cell<Option<u16>>,
     tail: RefCell<Tail>,
+}
+
+/// What is on its way to the client.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Saying {
+    /// Nothing of ours: what hyper writes now is its own answer to what it could not parse.
+    #[default]
+    Nothing,
+    /// The answer to a request.
+    Answer,
+    /// hyper has all of an answer, but may not have written it.
+    EndOfAnswer,
 }
 
 #[derive(Default)]
@@ -39,6 +54,7 @@ impl Traffic {
     /// Called when a head of this method was parsed: it and what came before are of no more use.
     pub(super) fn head_was_parsed(&self, method: &Method) {
         self.has_input.set(false);
+        self.saying.set(Saying::Answer);
         let tail = &mut *self.tail.borrow_mut();
         let rest = &tail.bytes[tail.last_read..];
         let head = if rest.starts_with(method.as_str().as_bytes()) {
@@ -50,6 +66,32 @@ impl Traffic {
         tail.bytes.drain(..tail.last_read + head);
         tail.last_read = 0;
         tail.bytes.shrink_to(TAIL_BYTES_KEPT);
+    }
+
+    pub(super) fn answer_was_made(&self) {
+        self.saying.set(Saying::EndOfAnswer);
+    }
+
+    /// All that was said has been written.
+    fn flushed(&self) {
+        if self.saying.get() == Saying::EndOfAnswer {
+            self.saying.set(Saying::Nothing);
+        }
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.saying.get() == Saying::Nothing
+    }
+
+    /// Keeps back what hyper says by itself, and notes the status that it begins with.
+    fn overhear(&self, bytes: &[u8]) {
+        if self.overheard.get().is_none() {
+            let status = bytes
+                .get(9..12)
+                .and_then(|digits| std::str::from_utf8(digits).ok());
+            let status = status.and_then(|digits| digits.parse().ok());
+            self.overheard.set(Some(status.unwrap_or(400)));
+        }
     }
 
     /// Whether a head of this method and version, among the last bytes, has the header `name`.
@@ -136,6 +178,10 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.traffic.is_quiet() {
+            self.traffic.overhear(bytes);
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(&result);
         result
@@ -146,6 +192,11 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.traffic.is_quiet() {
+            self.traffic
+                .overhear(slices.first().map_or(&[], |slice| &**slice));
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.wrote(&result);
         result
@@ -156,10 +207,18 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        if result.is_ready() {
+            self.traffic.flushed();
+        }
+        result
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.traffic.overheard.get().is_some() {
+            // The last word is still to be said.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

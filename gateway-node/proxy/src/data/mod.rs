@@ -8,11 +8,13 @@ mod connection;
 mod core;
 mod door;
 mod exchange;
+mod farewell;
 mod forward;
 mod headers;
 mod identity;
 mod io;
 mod listen;
+mod pace;
 mod random;
 mod refusal;
 mod service;
@@ -47,9 +49,10 @@ use crate::log::Queue;
 use crate::shared::Shared;
 
 /// Meters, log and idle upstream connections are looked after this often.
-const TICK: Duration = Duration::from_secs(1);
+/// With what the control side takes to store them, counts are lost to a kill for less than a second.
+const TICK: Duration = Duration::from_millis(250);
 /// TLS files are looked at this often.
-const TLS_TICKS: u64 = 10;
+const TLS_TICKS: u64 = 40;
 /// After a failed accept (mostly: no file descriptors left) a pause gives others time to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last counts may wait for the control side.

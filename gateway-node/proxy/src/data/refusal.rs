@@ -31,12 +31,13 @@ macro_rules! refusals {
 }
 
 refusals! {
+    MalformedRequest = "malformed_request", 400, "Bad Request", "what came is not an HTTP/1.1 request";
     BadHost = "bad_host", 400, "Bad Request", "a request has exactly one Host, and it names a host";
     BadTarget = "bad_target", 400, "Bad Request", "the request's target is not a path or a URL";
     BothLengths = "both_lengths", 400, "Bad Request", "Content-Length and Transfer-Encoding exclude each other";
     BadPath = "bad_path", 400, "Bad Request", "the path is not in a form that has one meaning";
     BadBody = "bad_body", 400, "Bad Request", "the body broke off or is not in the announced form";
-    RequestTimeout = "request_timeout", 408, "Request Timeout", "the body did not come in time";
+    RequestTimeout = "request_timeout", 408, "Request Timeout", "the request did not come in time, or too slowly";
     BodyTooLarge = "body_too_large", 413, "Request Too Long", "the body is larger than this route takes";
     UriTooLong = "uri_too_long", 414, "URI Too Long", "the request's target is longer than the node takes";
     ExpectationFailed = "expectation_failed", 417, "Expectation Failed", "100-continue is the only expectation that is met";
@@ -47,6 +48,7 @@ refusals! {
     UpstreamUnreachable = "upstream_unreachable", 502, "Bad Gateway", "no connection to the upstream came about; the call was not counted";
     UpstreamBadResponse = "upstream_bad_response", 502, "Bad Gateway", "the upstream broke off or did not answer in HTTP";
     NotReady = "not_ready", 503, "Service Unavailable", "the node has no configuration yet";
+    NodeRevoked = "node_revoked", 503, "Service Unavailable", "the node was taken out of service";
     UpstreamTimeout = "upstream_timeout", 504, "Endpoint request timed out", "the upstream did not answer in time";
 }
 
@@ -55,7 +57,8 @@ impl EdgeRefusal {
     pub(super) fn closes_connection(self) -> bool {
         matches!(
             self,
-            EdgeRefusal::BadHost
+            EdgeRefusal::MalformedRequest
+                | EdgeRefusal::BadHost
                 | EdgeRefusal::BadTarget
                 | EdgeRefusal::BothLengths
                 | EdgeRefusal::BadBody

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use policy::{Decision, Question};
+use policy::{Decision, Fact, Question};
 
 use super::address;
 use super::answer;
@@ -87,7 +88,7 @@ fn decide(core: &Core, exchange: &mut Exchange, parts: &Parts) -> Result<Decisio
         *client_ip = address::client_ip(core, client.peer, &parts.headers);
     }
     let path = policy::path::normalise(uri.path()).map_err(|_| EdgeRefusal::BadPath)?;
-    let snapshot = core.snapshot().ok_or(EdgeRefusal::NotReady)?;
+    let snapshot = core.snapshot().ok_or_else(|| core.absence())?;
     let view = View {
         method,
         host: &host,
@@ -112,20 +113,27 @@ fn host_value(authority: &str, headers: &HeaderMap) -> Option<HeaderValue> {
     }
 }
 
-/// Finds out what the decision depends on, until it depends on nothing.
+/// Finds out what the decision depends on, until it depends on nothing. A question may be asked
+/// anew, within the time of the first: what came may be taken by others.
 async fn settle_questions(core: &Core, mut decision: Decision) -> Decision {
-    // One question per source of facts is asked at most.
-    for _ in 0..2 {
+    let mut asked_at_ns = None;
+    loop {
         let (question, pending) = match decision {
             Decision::Ask(question, pending) => (question, pending),
             settled => return settled,
         };
+        let now_ns = core.clock.mono_ns();
+        let waited_ns = now_ns - *asked_at_ns.get_or_insert(now_ns);
         let fact = match question {
-            Question::Lease { slot, wait } => core.shared.ask_for_lease(slot, wait).await,
+            Question::Lease { slot, wait } => {
+                match wait.checked_sub(Duration::from_nanos(waited_ns)) {
+                    Some(rest) => core.shared.ask_for_lease(slot, rest).await,
+                    None => Fact::StoreAway,
+                }
+            }
         };
         decision = policy::resume(pending, fact, core.clock.now());
     }
-    decision
 }
 
 /// A request as `policy` sees it.

@@ -39,6 +39,9 @@ pub(super) async fn answer(
     if head.uri.path() != enrol::PATH && !fake.is_signed(token, &head.method, &target, &body) {
         return Ok(problem(StatusCode::UNAUTHORIZED, "bad_node_token"));
     }
+    if fake.state().is_revoked {
+        return Ok(problem(StatusCode::FORBIDDEN, "node_revoked"));
+    }
     let path = head.uri.path().to_owned();
     let answered = if path == SNAPSHOT_PATH {
         fake.poll(head.uri.query().unwrap_or_default()).await?

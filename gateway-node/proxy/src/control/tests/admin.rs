@@ -40,6 +40,42 @@ async fn a_draining_node_is_not_ready() {
 }
 
 #[tokio::test]
+async fn a_revoked_node_serves_nothing_and_says_so_also_after_a_restart() {
+    let (fake, dir) = world().await;
+    fake.publish(1);
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        fake.state().is_revoked = true;
+        fake.publish(2);
+        let shared = node.shared.clone();
+        eventually("the node is without a snapshot", move || {
+            shared.snapshot.load().is_none()
+        })
+        .await;
+        let check = async |node: &TestNode| {
+            let ready = node.get("/readyz").await;
+            assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
+            assert!(ready.contains("revoked"), "{ready}");
+            assert!(node.get("/healthz").await.contains("\"is_revoked\":true"));
+            let metrics = node.get("/metrics").await;
+            assert!(metrics.contains("tollgate_node_revoked 1"), "{metrics}");
+        };
+        check(&node).await;
+        node.stop().await.unwrap();
+        fake.go_away();
+        let node = TestNode::start(&fake, dir.path()).await;
+        let shared = node.shared.clone();
+        eventually("the node knows", move || {
+            shared.is_revoked.load(std::sync::atomic::Ordering::Relaxed)
+        })
+        .await;
+        check(&node).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_admin_listener_answers_get_and_head_of_three_paths() {
     let (fake, dir) = world().await;
     local(async {

@@ -9,6 +9,8 @@ use super::*;
 use crate::control::testing::tenant_id;
 
 const LONG: Duration = Duration::from_secs(5);
+/// Shorter than the pause between draws that nobody waits for.
+const SHORT: Duration = Duration::from_secs(1);
 
 impl TestNode {
     fn slot(&self) -> Arc<QuotaSlot> {
@@ -94,6 +96,58 @@ async fn requests_that_come_together_are_asked_for_in_one_call() {
             assert_eq!(fact, Fact::LeaseArrived);
         }
         assert_eq!(fake.state().quota.requests.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_that_come_together_are_all_answered_where_units_come_in_part() {
+    let (fake, dir) = quota_world(7).await;
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        let slot = node.slot();
+        assert!(node.spend(&slot).await);
+        let mut asking = tokio::task::JoinSet::new();
+        for _ in 0..3 {
+            let (shared, slot) = (node.shared.clone(), slot.clone());
+            asking.spawn_local(async move {
+                let mut facts = Vec::new();
+                while slot.take(shared.clock.mono_ns()) == QuotaTake::Empty {
+                    facts.push(shared.ask_for_lease(slot.clone(), SHORT).await);
+                }
+                facts
+            });
+        }
+        for facts in asking.join_all().await {
+            assert!(!facts.contains(&Fact::StoreAway), "{facts:?}");
+        }
+        assert_eq!(fake.state().quota.requests.len(), 3, "a quarter at a time");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_question_that_comes_after_its_answer_is_answered() {
+    let (fake, dir) = quota_world(100).await;
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        let (slot, now) = (node.slot(), || node.shared.clock.mono_ns());
+        let ask = async || node.shared.ask_for_lease(slot.clone(), SHORT).await;
+        for _ in 0..2 {
+            assert_eq!(slot.take(now()), QuotaTake::Empty);
+        }
+        assert_eq!(ask().await, Fact::LeaseArrived);
+        assert_eq!(ask().await, Fact::LeaseArrived, "set aside for it before");
+        // Another one took it meanwhile.
+        while slot.balance(now()) > 0 {
+            assert!(matches!(slot.take(now()), QuotaTake::Taken(_)));
+        }
+        assert_eq!(ask().await, Fact::LeaseArrived, "drawn anew");
+        fake.state().quota.limit = 0;
+        while slot.take(now()) != QuotaTake::Empty || ask().await != Fact::LeaseExhausted {}
+        assert_eq!(ask().await, Fact::LeaseExhausted, "known before");
     })
     .await;
 }

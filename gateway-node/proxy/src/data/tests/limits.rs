@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
 use super::support::*;
 use crate::config::Config;
 
@@ -40,7 +43,20 @@ async fn targets_and_headers_above_their_bounds_are_refused() {
     let endless = format!("GET / HTTP/1.1\r\nA: {}", "b".repeat(200_000));
     let mut client = node.connect().await;
     client.send(endless).await;
-    assert_eq!(client.answer().await.status, 431);
+    let answer = client.answer().await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (431, "headers_too_large")
+    );
+    let endless = format!("GET /{}", "b".repeat(200_000));
+    let mut client = node.connect().await;
+    client.send(endless).await;
+    let answer = client.answer().await;
+    assert!(matches!(answer.status, 414 | 431), "{answer:?}");
+    assert!(matches!(
+        answer.code().as_str(),
+        "uri_too_long" | "headers_too_large"
+    ));
 }
 
 #[tokio::test]
@@ -81,7 +97,11 @@ async fn a_head_that_trickles_is_cut_off() {
         node(|config| config.timeouts.header_read = Duration::from_millis(200)).await;
     let mut client = node.connect().await;
     client.send("GET /api/open/a HTTP/1.1\r\nHost: a\r\n").await;
-    assert_eq!(client.answer().await.status, 408);
+    let answer = client.answer().await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (408, "request_timeout")
+    );
     assert!(client.rest().await.is_empty());
     let mut silent = node.connect().await;
     assert!(silent.rest().await.is_empty(), "closed without a word");
@@ -118,6 +138,51 @@ async fn a_body_that_stops_coming_is_a_timeout_of_the_client() {
         (408, "request_timeout")
     );
     assert_eq!(origin.count(), 0);
+}
+
+/// A client that goes on sending these bytes, slowly, until the node closes.
+fn dripping(client: Client, bytes: &'static str) -> Client {
+    let socket = client.0.into_std().expect("a socket");
+    let second = socket.try_clone().expect("a second handle");
+    let mut second = TcpStream::from_std(second).expect("a socket");
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        while second.write_all(bytes.as_bytes()).await.is_ok() {
+            tick.tick().await;
+        }
+    });
+    Client(TcpStream::from_std(socket).expect("a socket"))
+}
+
+#[tokio::test]
+async fn a_body_that_comes_too_slowly_is_cut_off_however_it_is_dripped() {
+    let (node, origin) = node(|config| {
+        config.limits.upload_bytes_per_second_min = 10_000;
+        config.timeouts.upload_grace = Duration::from_millis(200);
+        config.timeouts.idle = Duration::from_millis(400);
+    })
+    .await;
+    let post = "POST /api/open/a HTTP/1.1\r\nHost: a\r\n";
+    for (framing, drip) in [
+        ("Content-Length: 1000000\r\n\r\n", "x"),
+        ("Transfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n"),
+        // Of an extension of a chunk the body shows nothing.
+        ("Transfer-Encoding: chunked\r\n\r\n1;", "x"),
+    ] {
+        let mut client = node.connect().await;
+        client.send(format!("{post}{framing}")).await;
+        let answer = dripping(client, drip).answer().await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (408, "request_timeout"),
+            "{framing}"
+        );
+    }
+    assert_eq!(origin.count(), 0, "no whole request reached the upstream");
+    // The bound is on the rate: what is sent in time passes.
+    let body = "x".repeat(100_000);
+    let request = format!("{post}Content-Length: {}\r\n\r\n{body}", body.len());
+    assert_eq!(node.ask(request).await.status, 200);
 }
 
 #[tokio::test]

@@ -2,19 +2,14 @@
 
 use super::support::*;
 
-/// Sends bytes that no upstream may see; returns the status and the problem's code, where hyper's
-/// own refusals have none.
-async fn refuse(node: &Node, bytes: impl AsRef<[u8]>) -> (u16, Option<String>) {
+/// Sends bytes that no upstream may see; returns the status and the problem's code.
+async fn refuse(node: &Node, bytes: impl AsRef<[u8]>) -> (u16, String) {
     let mut client = node.connect().await;
     client.send(bytes).await;
     let answer = client.answer().await;
-    let code = answer
-        .header("content-type")
-        .is_some()
-        .then(|| answer.code());
     // The connection's next byte cannot be trusted.
     assert!(client.rest().await.is_empty(), "the connection is closed");
-    (answer.status, code)
+    (answer.status, answer.code())
 }
 
 async fn node() -> (Node, Origin) {
@@ -72,7 +67,7 @@ async fn requests_that_another_server_could_read_differently_are_refused() {
     ] {
         let bytes: String = bytes;
         let (_, found) = refuse(&node, &bytes).await;
-        assert_eq!(found.as_deref(), Some(code), "{bytes}");
+        assert_eq!(found, code, "{bytes}");
     }
     assert_eq!(origin.count(), 0, "nothing reached the upstream");
 }
@@ -91,6 +86,7 @@ async fn bytes_that_are_not_http_are_refused() {
         "GET /api/open/a HTTP/2.0\r\nHost: a\r\n\r\n".into(),
         "GET /api/open/a b HTTP/1.1\r\nHost: a\r\n\r\n".into(),
         "\x16\x03\x01\x02\x00\x01\r\n\r\n".into(),
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(),
         format!("{post}Content-Length: 3, 3\r\n\r\nabc"),
         format!("{post}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"),
         format!("{post}Content-Length: +3\r\n\r\nabc"),
@@ -98,10 +94,50 @@ async fn bytes_that_are_not_http_are_refused() {
         format!("{post}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
     ] {
         let bytes: String = bytes;
-        let (status, _) = refuse(&node, &bytes).await;
-        assert!(matches!(status, 400 | 505), "{status} for {bytes}");
+        let (status, code) = refuse(&node, &bytes).await;
+        assert_eq!(
+            (status, code.as_str()),
+            (400, "malformed_request"),
+            "{bytes}"
+        );
     }
     assert_eq!(origin.count(), 0, "nothing reached the upstream");
+}
+
+#[tokio::test]
+async fn what_is_not_http_after_a_request_is_refused_after_its_answer() {
+    let (mut node, origin) = node().await;
+    let garbage = "GET  /api/open/a HTTP/1.1\r\n\r\n";
+    // At once, and once the answer is there.
+    let mut client = node.connect().await;
+    client.send(get("/api/open/a", "") + garbage).await;
+    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.answer().await.code(), "malformed_request");
+    assert!(client.rest().await.is_empty(), "the connection is closed");
+    let mut client = node.connect().await;
+    client.send(get("/api/open/a", "")).await;
+    assert_eq!(client.answer().await.status, 200);
+    client.send(garbage).await;
+    let answer = client.answer().await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (400, "malformed_request")
+    );
+    assert!(answer.header("date").is_some());
+    assert!(client.rest().await.is_empty(), "the connection is closed");
+    assert_eq!(origin.count(), 2);
+
+    node.stop().await;
+    let (mut refused, mut statuses) = (0, 0);
+    while let Ok(usage) = node.inbox.reports.try_recv() {
+        refused += usage
+            .refusals
+            .get("malformed_request")
+            .copied()
+            .unwrap_or(0);
+        statuses += usage.statuses.get(&400).copied().unwrap_or(0);
+    }
+    assert_eq!((refused, statuses), (2, 2), "counted");
 }
 
 #[tokio::test]
@@ -115,11 +151,7 @@ async fn a_broken_chunk_ends_the_request_at_both_ends() {
     ] {
         let head = "POST /api/open/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
         let (status, code) = refuse(&node, format!("{head}{body}")).await;
-        assert_eq!(
-            (status, code.as_deref()),
-            (400, Some("bad_body")),
-            "{body:?}"
-        );
+        assert_eq!((status, code.as_str()), (400, "bad_body"), "{body:?}");
     }
     assert_eq!(origin.count(), 0, "no whole request reached the upstream");
 }
