@@ -25,8 +25,6 @@ const CLIENTS_PER_TENANT: usize = 4;
 const NODES: usize = 2;
 /// The node that is killed; the other one must not be touched by that.
 const KILLED: usize = 1;
-/// How many nodes enforce the whole rate, each for itself.
-const RATE_ENFORCERS: u64 = 2;
 /// What a killed node may have counted and not handed over.
 const COUNTS_LOST_MAX: Duration = Duration::from_secs(1);
 
@@ -81,12 +79,9 @@ impl Terms {
 
     /// The most that may be admitted in this time.
     fn admitted_max(&self, elapsed: Duration) -> u64 {
-        let by_rate = self.rate.map(|(rate, burst)| {
-            // A node that starts anew begins with a full bucket, where it enforces alone.
-            let buckets = RATE_ENFORCERS + (RATE_ENFORCERS - 1);
-            let refilled = RATE_ENFORCERS as f64 * rate as f64 * elapsed.as_secs_f64();
-            burst * buckets + refilled.ceil() as u64
-        });
+        let by_rate = self
+            .rate
+            .map(|(rate, burst)| burst + (rate as f64 * elapsed.as_secs_f64()).ceil() as u64);
         let limits = [by_rate, self.quota];
         limits.into_iter().flatten().min().unwrap_or(u64::MAX)
     }

@@ -244,7 +244,7 @@ fn admit<R: Request>(
                     permit.limits.add_rate(plan, 0, SHARE_WAIT_NS);
                     return Err(refuse_caller(&permit, RefusalCode::RateExceeded, 1));
                 }
-                ShareLimit::Unknown => return Ok(ask_share(route, state, on_store_down)),
+                ShareLimit::Unknown => return Ok(ask_share(route, state)),
                 ShareLimit::Unavailable => {
                     return Err(refuse_caller(&permit, RefusalCode::LimitsUnavailable, 1));
                 }
@@ -274,19 +274,11 @@ fn admit<R: Request>(
     }
 }
 
-fn ask_share(
-    route: &Route,
-    state: &Arc<SubscriptionState>,
-    on_store_down: OnStoreDown,
-) -> Decision {
-    // Who is to be refused without a share is worth a longer wait for it.
-    let patience = match on_store_down {
-        OnStoreDown::Refuse => FIRST_LEASE_WAIT,
-        OnStoreDown::LocalShare | OnStoreDown::Allow => Duration::ZERO,
-    };
+/// A share is asked for by the first request in a while: it is worth some wait.
+fn ask_share(route: &Route, state: &Arc<SubscriptionState>) -> Decision {
     Decision::AskShare(ShareQuestion {
         state: state.clone(),
-        wait: route.lease_wait.max(patience),
+        wait: route.lease_wait.unwrap_or(FIRST_LEASE_WAIT),
     })
 }
 

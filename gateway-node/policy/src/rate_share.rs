@@ -16,8 +16,8 @@ use snapshot::rate_share::WHOLE;
 
 use crate::gcra::{Gcra, RateLimit};
 
-/// How long requests go by the plan's setting, and do not wait, after a share was asked for in vain.
-const AWAY: Duration = Duration::from_secs(1);
+/// How long requests do not wait after one has waited in vain.
+const SLOW: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub struct RateShare {
@@ -27,6 +27,9 @@ pub struct RateShare {
     part: AtomicU32,
     /// Until when it is in force.
     until_ns: AtomicU64,
+    /// A store that is there did not answer in time: nothing is admitted until then.
+    slow_until_ns: AtomicU64,
+    /// The store is away: the plan's setting decides until then.
     away_until_ns: AtomicU64,
     /// What the node goes by without a share, where the plan lets it.
     local_part: AtomicU32,
@@ -55,6 +58,7 @@ impl RateShare {
             bucket: Gcra::default(),
             part: AtomicU32::new(WHOLE),
             until_ns: AtomicU64::new(0),
+            slow_until_ns: AtomicU64::new(0),
             away_until_ns: AtomicU64::new(0),
             local_part: AtomicU32::new(WHOLE),
             window: AtomicU64::new(0),
@@ -84,7 +88,10 @@ impl RateShare {
             };
         }
         if now_ns >= self.away_until_ns.load(Ordering::Relaxed) {
-            return ShareLimit::Unknown;
+            return match now_ns < self.slow_until_ns.load(Ordering::Relaxed) {
+                true => ShareLimit::Nothing,
+                false => ShareLimit::Unknown,
+            };
         }
         let part = match on_store_down {
             OnStoreDown::Refuse => return ShareLimit::Unavailable,
@@ -97,10 +104,14 @@ impl RateShare {
 
     /// A request waited for a share long enough.
     pub fn give_up(&self, now_ns: u64) {
-        if !self.is_in_force(now_ns) {
-            let until = now_ns.saturating_add(as_ns(AWAY));
-            self.away_until_ns.store(until, Ordering::Relaxed);
-        }
+        let until = now_ns.saturating_add(as_ns(SLOW));
+        self.slow_until_ns.store(until, Ordering::Relaxed);
+    }
+
+    /// No share can be had until then: from the time on at which the present one has run out, the
+    /// plan's setting decides.
+    pub fn store_is_away(&self, until_ns: u64) {
+        self.away_until_ns.store(until_ns, Ordering::Relaxed);
     }
 
     /// Requests that asked for a token, ever: how the demand is seen.
@@ -194,13 +205,15 @@ mod tests {
         let limit = |on_store_down, now| share.limit(&plan, on_store_down, now);
         assert_eq!(limit(OnStoreDown::Refuse, 0), ShareLimit::Unknown);
         share.give_up(0);
+        assert_eq!(limit(OnStoreDown::Allow, 1), ShareLimit::Nothing);
+        share.store_is_away(SECOND);
         assert_eq!(limit(OnStoreDown::Refuse, 1), ShareLimit::Unavailable);
         share.set_local_part(WHOLE / 4);
         let local = ShareLimit::Limit(plan.of_part(WHOLE / 4));
         assert_eq!(limit(OnStoreDown::LocalShare, 1), local);
         assert_eq!(limit(OnStoreDown::Allow, 1), ShareLimit::Limit(plan));
         assert_eq!(limit(OnStoreDown::Allow, SECOND), ShareLimit::Unknown);
-        assert_eq!(share.seen(), 5);
+        assert_eq!(share.seen(), 6);
     }
 
     #[test]

@@ -144,10 +144,11 @@ impl Shared {
             state: state.clone(),
             answer,
         };
-        if self.share_questions.try_send(asked).is_ok() {
-            drop(tokio::time::timeout(wait, answered).await);
+        let is_answered = self.share_questions.try_send(asked).is_ok()
+            && tokio::time::timeout(wait, answered).await.is_ok();
+        if !is_answered {
+            state.rate.give_up(self.clock.mono_ns());
         }
-        state.rate.give_up(self.clock.mono_ns());
     }
 
     /// Hands a core's counts to the control side; false, and none are taken, when it is far behind.

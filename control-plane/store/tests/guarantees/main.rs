@@ -9,6 +9,7 @@ mod migrations;
 mod nodes;
 mod people;
 mod publishing;
+mod rate_shares;
 mod transactions;
 mod usage;
 

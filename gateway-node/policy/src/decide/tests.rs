@@ -689,7 +689,7 @@ fn what_happens_when_no_share_can_be_had_is_the_plans_to_say() {
         else {
             panic!("a share is asked for");
         };
-        question.state.rate.give_up(NOW.mono_ns);
+        question.state.rate.store_is_away(u64::MAX);
         match decide(&snapshot, &Failures::default(), &ask, 0, NOW) {
             Decision::Forward(_) => assert!(is_admitted, "{on_store_down:?}"),
             Decision::Refuse(refusal) => {

@@ -26,6 +26,10 @@ const GATHER: Duration = Duration::from_millis(1);
 const TICK: Duration = Duration::from_millis(500);
 /// After a share of nothing, or one that shrank: others wait to hear of it.
 const SOON: Duration = Duration::from_millis(100);
+/// How long requests go by the plan's setting after a call that failed.
+const AWAY: Duration = Duration::from_secs(2);
+/// Without an incarnation for so long, the control plane counts as away.
+const REGISTRATION_EXPECTED: Duration = Duration::from_secs(1);
 /// How long a stopping node goes on giving back.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -35,6 +39,8 @@ pub(crate) struct RateShares {
     health: Arc<Health>,
     held: HashMap<SubscriptionId, Entry>,
     incarnation: Option<u64>,
+    /// The last call failed, or none could be made for too long.
+    is_store_away: bool,
 }
 
 struct Entry {
@@ -85,6 +91,7 @@ impl RateShares {
             health,
             held: HashMap::new(),
             incarnation: None,
+            is_store_away: false,
         }
     }
 
@@ -97,6 +104,7 @@ impl RateShares {
     ) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let started = Instant::now();
         let mut due: Option<Instant> = None;
         loop {
             tokio::select! {
@@ -110,6 +118,8 @@ impl RateShares {
                     due = self.is_urgent().then(|| Instant::now() + SOON);
                 }
                 _ = tick.tick() => {
+                    self.is_store_away |=
+                        self.incarnation.is_none() && started.elapsed() > REGISTRATION_EXPECTED;
                     self.release_idle();
                     self.ask(Which::All).await;
                     due = self.is_urgent().then(|| Instant::now() + SOON);
@@ -131,7 +141,11 @@ impl RateShares {
                 .entry(state.rate.id())
                 .or_insert_with(|| Entry::new(state));
             entry.is_urgent = true;
-            entry.waiting.push(answer);
+            if self.is_store_away {
+                entry.go_without(self.shared.clock.mono_ns());
+            } else {
+                entry.waiting.push(answer);
+            }
             next = more.try_recv().ok();
         }
     }
@@ -154,6 +168,9 @@ impl RateShares {
 
     async fn call(&mut self, items: &[ShareItem]) {
         let Some(incarnation) = self.incarnation else {
+            if self.is_store_away {
+                self.go_without();
+            }
             return;
         };
         let asked_at_ns = self.shared.clock.mono_ns();
@@ -166,6 +183,7 @@ impl RateShares {
         let failure = match answer {
             Ok(response) if response.shares.len() == items.len() => {
                 self.health.note_shares();
+                self.is_store_away = false;
                 let local_part = WHOLE / response.live_nodes.max(1);
                 for (item, share) in items.iter().zip(&response.shares) {
                     self.apply(item, share, (asked_at_ns, local_part));
@@ -178,9 +196,14 @@ impl RateShares {
         if self.health.note_share_failure(&failure) {
             tracing::warn!(code = failure, "shares of rates cannot be had");
         }
-        // Who waits goes by the plan's setting, at once.
+        self.is_store_away = true;
+        self.go_without();
+    }
+
+    fn go_without(&mut self) {
+        let now_ns = self.shared.clock.mono_ns();
         for entry in self.held.values_mut() {
-            entry.give_up(self.shared.clock.mono_ns());
+            entry.go_without(now_ns);
         }
     }
 
@@ -208,7 +231,7 @@ impl RateShares {
         }
         if share.is_unknown {
             // The snapshot that says so is on its way; until then the plan's setting decides.
-            entry.give_up(now_ns);
+            entry.go_without(now_ns);
             return;
         }
         let before = rate.in_force(now_ns);
@@ -287,9 +310,12 @@ impl Entry {
         }
     }
 
-    /// Requests that wait go by the plan's setting.
-    fn give_up(&mut self, now_ns: u64) {
-        self.state.rate.give_up(now_ns);
+    /// Requests go by the plan's setting for a while, those that wait too.
+    fn go_without(&mut self, now_ns: u64) {
+        let away_ns = u64::try_from(AWAY.as_nanos()).unwrap_or(u64::MAX);
+        self.state
+            .rate
+            .store_is_away(now_ns.saturating_add(away_ns));
         self.waiting.clear();
     }
 }

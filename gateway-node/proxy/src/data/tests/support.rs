@@ -252,6 +252,17 @@ pub(super) fn config() -> Config {
     config
 }
 
+/// Answers every question for a share as a control plane that is away does.
+fn without_shares(inbox: &mut ControlInbox) {
+    let (_, none) = tokio::sync::mpsc::channel(1);
+    let mut questions = std::mem::replace(&mut inbox.share_questions, none);
+    tokio::spawn(async move {
+        while let Some(asked) = questions.recv().await {
+            asked.state.rate.store_is_away(u64::MAX);
+        }
+    });
+}
+
 impl Node {
     pub(super) fn start(fixture: &Fixture) -> Self {
         Self::start_with(fixture, config())
@@ -265,7 +276,8 @@ impl Node {
         Self::start_bare(shared, inbox, config)
     }
 
-    pub(super) fn start_bare(shared: Arc<Shared>, inbox: ControlInbox, config: Config) -> Self {
+    pub(super) fn start_bare(shared: Arc<Shared>, mut inbox: ControlInbox, config: Config) -> Self {
+        without_shares(&mut inbox);
         let log = Writer::start(&config.access_log).expect("log");
         let cores = Cores::start(&Arc::new(config), &shared, &log.queue()).expect("starts");
         Self {
