@@ -26,6 +26,9 @@ const GATHER: Duration = Duration::from_millis(1);
 const TICK: Duration = Duration::from_millis(500);
 /// After a share of nothing, or one that shrank: others wait to hear of it.
 const SOON: Duration = Duration::from_millis(100);
+/// As long as this a node that had nothing waits for others to hear of it; after that its requests
+/// are refused at once.
+const NOTHING_MAX: Duration = Duration::from_millis(1500);
 /// How long requests go by the plan's setting after a call that failed.
 const AWAY: Duration = Duration::from_secs(2);
 /// Without an incarnation for so long, the control plane counts as away.
@@ -50,6 +53,8 @@ struct Entry {
     demand: Demand,
     waiting: Vec<oneshot::Sender<()>>,
     is_urgent: bool,
+    /// Since when it was granted nothing, on top of having nothing.
+    nothing_since: Option<Instant>,
     /// Given back here; the control plane is still to be told.
     is_released: bool,
 }
@@ -234,21 +239,26 @@ impl RateShares {
             entry.go_without(now_ns);
             return;
         }
-        let before = rate.in_force(now_ns);
-        let until_ns = asked_at_ns.saturating_add(share.lease_ms.saturating_mul(1_000_000));
-        rate.grant(
-            share.part,
-            until_ns,
-            Duration::from_millis(share.missing_ms),
-            now_ns,
-        );
+        let before = rate.in_force(now_ns).unwrap_or(0);
         entry.grant = share.grant;
         // Who gave something up says so at once; who has nothing asks again soon.
-        let has_shrunk = before.is_some_and(|before| share.part < before);
-        entry.is_urgent = has_shrunk || (share.part == 0 && !entry.demand.is_over());
-        if share.part > 0 {
-            entry.waiting.clear();
+        let has_shrunk = share.part < before;
+        entry.is_urgent = has_shrunk || (share.part == 0 && !entry.is_idle());
+        entry.nothing_since = match entry.nothing_since {
+            _ if share.part > 0 || before > 0 => None,
+            None => Some(Instant::now()),
+            since => since,
+        };
+        if entry
+            .nothing_since
+            .is_some_and(|since| since.elapsed() < NOTHING_MAX)
+        {
+            return;
         }
+        let until_ns = asked_at_ns.saturating_add(share.lease_ms.saturating_mul(1_000_000));
+        let missing = Duration::from_millis(share.missing_ms);
+        rate.grant(share.part, until_ns, missing, now_ns);
+        entry.waiting.clear();
     }
 
     /// Gives back what nobody uses, as soon as its bucket is full.
@@ -256,8 +266,7 @@ impl RateShares {
         let now_ns = self.shared.clock.mono_ns();
         for entry in self.held.values_mut() {
             entry.waiting.retain(|waiting| !waiting.is_closed());
-            let is_idle = entry.demand.is_over() && entry.waiting.is_empty();
-            entry.is_released |= is_idle && entry.state.rate.release(now_ns);
+            entry.is_released |= entry.is_idle() && entry.state.rate.release(now_ns);
         }
     }
 
@@ -297,6 +306,7 @@ impl Entry {
             grant: 0,
             waiting: Vec::new(),
             is_urgent: true,
+            nothing_since: None,
             is_released: false,
         }
     }
@@ -308,6 +318,10 @@ impl Entry {
             grant: self.grant,
             is_released: self.is_released,
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.demand.is_over() && self.waiting.is_empty()
     }
 
     /// Requests go by the plan's setting for a while, those that wait too.
