@@ -9,12 +9,14 @@ use crate::quota::UNITS_MAX;
 /// A period of a (tenant, quota group).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// The highest limit that was in force in the period.
+    /// In force now: nothing is granted beyond it.
     pub limit: u64,
+    /// The highest that was in force in the period, which what is out never exceeds.
+    pub highest_limit: u64,
     /// Of all nodes, as all totals.
     pub granted: u64,
     pub returned: u64,
-    /// Units beyond the limit that nodes turned out to hold after writes were lost.
+    /// Units beyond the highest limit that nodes turned out to hold after writes were lost.
     pub overdrawn: u64,
 }
 
@@ -26,9 +28,22 @@ impl Ledger {
             .saturating_sub(self.granted)
     }
 
+    /// What is out beyond the limit in force: nodes are to give back what of it they still hold.
+    pub fn excess(&self) -> u64 {
+        self.granted
+            .saturating_sub(self.returned)
+            .saturating_sub(self.limit)
+    }
+
+    /// Brings a limit into force.
+    pub fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+        self.highest_limit = self.highest_limit.max(limit);
+    }
+
     fn note_overdraft(&mut self) {
         let held = self.granted.saturating_sub(self.returned);
-        self.overdrawn = self.overdrawn.max(held.saturating_sub(self.limit));
+        self.overdrawn = self.overdrawn.max(held.saturating_sub(self.highest_limit));
     }
 }
 
@@ -95,6 +110,7 @@ mod tests {
         let (mut ledger, mut holding) = (
             Ledger {
                 limit: 10,
+                highest_limit: 10,
                 ..Ledger::default()
             },
             Holding::default(),
@@ -111,6 +127,7 @@ mod tests {
     fn a_ledger_that_lost_writes_learns_from_the_node_and_grants_no_more_than_is_left() {
         let mut ledger = Ledger {
             limit: 10,
+            highest_limit: 10,
             ..Ledger::default()
         };
         let mut holding = Holding::default();
@@ -123,6 +140,7 @@ mod tests {
     fn what_is_held_beyond_the_limit_is_noted_and_nothing_more_is_granted() {
         let mut ledger = Ledger {
             limit: 10,
+            highest_limit: 10,
             granted: 10,
             ..Ledger::default()
         };
@@ -148,8 +166,9 @@ mod tests {
         fn what_nodes_hold_and_have_spent_never_exceeds_the_limit(
             limit in 0u64..200,
             calls in proptest::collection::vec((0usize..3, 0u64..50, 0u64..50, any::<bool>(), any::<bool>()), 1..60),
+            lowered_by in 0u64..200,
         ) {
-            let mut ledger = Ledger { limit, ..Ledger::default() };
+            let mut ledger = Ledger { limit, highest_limit: limit, ..Ledger::default() };
             let mut holdings = [Holding::default(); 3];
             // The node's side: totals it knows, and the last call it made.
             let mut nodes = [(0u64, 0u64, 0u64); 3];
@@ -174,6 +193,15 @@ mod tests {
                 let held: u64 = holdings.iter().map(|h| h.granted - h.returned).sum();
                 prop_assert!(held <= limit);
                 prop_assert_eq!(held + ledger.available(), limit);
+                prop_assert_eq!(ledger.overdrawn, 0);
+            }
+            ledger.set_limit(limit.saturating_sub(lowered_by));
+            for (node, (granted, returned, sequence)) in nodes.into_iter().enumerate() {
+                let before = ledger.granted - ledger.returned;
+                draw(&mut ledger, &mut holdings[node], ask(sequence + 1, granted, returned, 7));
+                let held = ledger.granted - ledger.returned;
+                prop_assert!(held <= before.max(ledger.limit));
+                prop_assert_eq!(ledger.limit + ledger.excess(), held + ledger.available());
                 prop_assert_eq!(ledger.overdrawn, 0);
             }
         }

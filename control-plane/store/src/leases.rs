@@ -10,7 +10,7 @@ use domain::id::{NodeId, TenantId};
 use domain::lease::{Ask, Holding, draw as apply_draw, learn as apply_learn};
 use domain::quota::{Span, Terms};
 use snapshot::lease::{Lease, LeaseItem, LeaseRequest, LeaseResponse, Outcome};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::nodes::{FenceError, check_incarnation};
 use crate::rows::signed;
@@ -19,6 +19,8 @@ use ledger::{Group, Place, Row};
 
 /// A draw that gave way to another is made again this often.
 const ATTEMPTS_MAX: u32 = 4;
+/// A node that was not heard for longer has no share of limits.
+const HEARD_WITHIN: Duration = Duration::hours(1);
 
 /// Why a whole request is refused; what becomes of its items stands in the answer.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +62,9 @@ struct Target {
 /// Answers a node's request, an entry per item in the order asked, by the database's clock.
 ///
 /// Totals only grow, and a sequence is granted once: repeating or reordering requests changes
-/// nothing. What nodes hold and have spent never exceeds the highest limit that was in force in
-/// the period, as long as the database keeps what it acknowledged.
+/// nothing. Nothing is granted beyond the limit in force now, and what nodes hold and have spent
+/// never exceeds the highest that was in force in the period, as long as the database keeps what
+/// it acknowledged.
 pub async fn draw(
     db: &Db,
     node: NodeId,
@@ -107,7 +110,25 @@ pub async fn draw_at(
         .collect();
     ledger::save_holdings(tx, node, request.incarnation, &holdings).await?;
     ledger::save_periods(tx, &rows).await?;
-    Ok(LeaseResponse { leases })
+    let nodes = count_nodes(tx, node, now).await?;
+    Ok(LeaseResponse { leases, nodes })
+}
+
+/// Those that were heard within the last hour, and the one that asks. Reads the table of nodes.
+async fn count_nodes(
+    tx: &mut PlatformTx,
+    node: NodeId,
+    now: OffsetDateTime,
+) -> Result<u32, DrawError> {
+    let others = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from nodes
+        where revoked_at is null and last_seen_at > $2 and id <> $1"#,
+        node.0,
+        now - HEARD_WITHIN
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1))
 }
 
 fn read_groups(items: &[LeaseItem]) -> Result<Vec<Group>, DrawError> {
@@ -226,6 +247,7 @@ fn answer(
         returned_total: holding.returned,
         limit: row.ledger.limit,
         available: row.ledger.available(),
+        excess: row.ledger.excess(),
         ..lease
     };
     if target.open.is_none() {

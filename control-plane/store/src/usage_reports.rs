@@ -152,7 +152,7 @@ async fn quota(
 ) -> Result<QuotaUse> {
     let span = terms.period.containing(now);
     let ledger = sqlx::query!(
-        "select limit_in_force, granted, returned from quota_periods
+        "select granted, returned from quota_periods
         where tenant_id = $1 and quota_group = $2 and period_start = $3",
         tenant.0,
         group,
@@ -180,13 +180,12 @@ async fn quota(
     let drawn = ledger
         .as_ref()
         .map_or(0, |row| unsigned(row.granted - row.returned));
-    let limit = terms.limit_in(span);
     Ok(QuotaUse {
         tenant_id: tenant,
         group,
         period_start: span.start,
         period_end: span.end,
-        limit: ledger.map_or(limit, |row| unsigned(row.limit_in_force).max(limit)),
+        limit: terms.limit_in(span),
         used,
         held: drawn.saturating_sub(used),
     })

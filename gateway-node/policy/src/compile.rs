@@ -6,17 +6,18 @@ use std::sync::Arc;
 use snapshot::api_key::Pepper;
 use snapshot::chunk::{self, Address, ChunkRef, Kind};
 use snapshot::document::{self, ConfigRoot, StateRoot};
-use snapshot::id::{PlanId, UpstreamId};
+use snapshot::id::{PlanId, TenantId, UpstreamId};
 use snapshot::manifest::{Manifest, Version};
 use snapshot::seal::{DataKey, PEPPER};
-use snapshot::trie::{Entry, Tree};
+use snapshot::trie::{self, Entry, Tree};
 use snapshot::{DecodeError, decode};
 
 use crate::api::{Api, Upstream};
 use crate::keys::KeyLeaf;
+use crate::quota::Terms;
 use crate::registry::Registry;
 use crate::routing::HostTable;
-use crate::tenants::{Plan, TenantLeaf};
+use crate::tenants::{self, Plan, Subscription, TenantLeaf};
 
 /// Why a snapshot cannot be enforced; the one in force stays.
 #[derive(Debug, thiserror::Error)]
@@ -161,6 +162,17 @@ impl Snapshot {
 
     pub fn tenant_count(&self) -> u64 {
         self.tenants.len()
+    }
+
+    /// By which version of which plan a tenant's quota in a group is limited.
+    pub fn quota_terms(&self, tenant: TenantId, group: &str) -> Option<Terms> {
+        let path = trie::path_of(Kind::TenantLeaf, &tenant.to_bytes());
+        let tenant = tenants::find(&self.tenants, tenant, &path)?;
+        let mut terms = tenant.subscriptions().map(Subscription::terms);
+        terms.find(|terms| {
+            let quota = self.plans.get(terms).and_then(|plan| plan.quota.as_ref());
+            quota.is_some_and(|quota| quota.group == group)
+        })
     }
 
     pub fn apis(&self) -> impl Iterator<Item = &Arc<Api>> {

@@ -15,7 +15,7 @@ use crate::gcra::RateLimit;
 use crate::headers::LimitReport;
 use crate::keys::Key;
 use crate::permit::{Identity, Permit, RateHolder, Reserved};
-use crate::quota::{QuotaSlot, QuotaTake};
+use crate::quota::{Pace, QuotaSlot, QuotaTake, Unit};
 use crate::rate_share::ShareLimit;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::registry::SubscriptionState;
@@ -95,6 +95,7 @@ pub struct Pending {
     permit: Permit,
     slot: Arc<QuotaSlot>,
     on_store_down: OnStoreDown,
+    pace: Pace,
 }
 
 /// Decides a request. `stale_ms`: since when the control plane has not confirmed the snapshot.
@@ -121,27 +122,28 @@ pub fn resume(pending: Box<Pending>, fact: Fact, now: Now) -> Decision {
             RefusalCode::QuotaExceeded,
             now,
         ),
-        Fact::StoreAway => match pending.on_store_down {
-            OnStoreDown::Refuse => {
-                let code = RefusalCode::LimitsUnavailable;
-                refuse_permit(pending.permit, &pending.slot, code, now)
-            }
-            OnStoreDown::LocalShare | OnStoreDown::Allow => Decision::Forward(pending.permit),
-        },
+        Fact::StoreAway => go_beyond(pending, now),
     }
+}
+
+/// Does what the plan says where no lease covers a request and the store is away.
+fn go_beyond(pending: Box<Pending>, now: Now) -> Decision {
+    let unit = match pending.on_store_down {
+        OnStoreDown::Refuse => None,
+        OnStoreDown::LocalShare => pending.slot.take_share(pending.pace, now.mono_ns),
+        OnStoreDown::Allow => Some(pending.slot.take_beyond()),
+    };
+    let Some(unit) = unit else {
+        let code = RefusalCode::LimitsUnavailable;
+        return refuse_permit(pending.permit, &pending.slot, code, now);
+    };
+    pending.forward(unit, now)
 }
 
 /// Takes a unit; asks for a lease where there is none, also where others have taken what came.
 fn take_unit(pending: Box<Pending>, now: Now) -> Decision {
     match pending.slot.take(now.mono_ns) {
-        QuotaTake::Taken(unit) => {
-            let Pending {
-                mut permit, slot, ..
-            } = *pending;
-            permit.limits.set_quota_now(&slot, now.mono_ns);
-            permit.reserved.add_quota(slot, unit);
-            Decision::Forward(permit)
-        }
+        QuotaTake::Taken(unit) => pending.forward(unit, now),
         QuotaTake::Exhausted => refuse_permit(
             pending.permit,
             &pending.slot,
@@ -159,6 +161,15 @@ fn take_unit(pending: Box<Pending>, now: Now) -> Decision {
 }
 
 impl Pending {
+    fn forward(self, unit: Unit, now: Now) -> Decision {
+        let Pending {
+            mut permit, slot, ..
+        } = self;
+        permit.limits.set_quota_now(&slot, now.mono_ns);
+        permit.reserved.add_quota(slot, unit);
+        Decision::Forward(permit)
+    }
+
     fn lease_wait(&self, now: Now) -> Duration {
         let default = match self.on_store_down {
             OnStoreDown::Refuse => LEASE_WAIT_OR_REFUSE,
@@ -487,6 +498,7 @@ fn take_quota(mut permit: Permit, slot: Arc<QuotaSlot>, quota: &Quota, now: Now)
                 permit,
                 slot: slot.clone(),
                 on_store_down: quota.on_store_down,
+                pace: quota.pace(),
             };
             let wait = pending.lease_wait(now);
             Decision::Ask(Question::Lease { slot, wait }, Box::new(pending))

@@ -74,9 +74,9 @@ impl LimitReport {
     /// What the node knows of the quota that was set.
     pub fn set_quota_now(&mut self, slot: &QuotaSlot, now_ns: u64) {
         if let Some(quota) = &mut self.quota {
-            quota.state = slot
-                .known(now_ns)
-                .map(|known| (known.remaining.min(quota.limit), known.ends_in_ns));
+            let known = slot.known(now_ns);
+            quota.limit = known.map_or(quota.limit, |known| known.limit.min(quota.limit));
+            quota.state = known.map(|known| (known.remaining.min(quota.limit), known.ends_in_ns));
         }
     }
 

@@ -9,6 +9,7 @@
 //! [`QuotaSlot::items_to_ask`], [`QuotaSlot::apply`] the answers, [`QuotaSlot::set_aside`] what may
 //! be spent next, write what [`QuotaSlot::draft`] says, and tell [`QuotaSlot::written`].
 
+mod beyond;
 mod books;
 mod demand;
 mod drawing;
@@ -21,9 +22,11 @@ mod tests;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use snapshot::id::TenantId;
+use snapshot::id::{PlanId, TenantId};
 use snapshot::lease::{Lease, LeaseItem};
 
+use self::beyond::Beyond;
+pub use self::beyond::Pace;
 use self::books::Books;
 use self::lane::{Lane, LaneTake, Tag};
 use crate::headers::retry_after_s;
@@ -41,12 +44,20 @@ pub struct QuotaSlot {
     ask_again_at_ns: AtomicU64,
     /// Requests that found no balance and ask for one.
     misses: AtomicU64,
+    beyond: Beyond,
     books: Mutex<Books>,
 }
 
 /// One unit taken. Hand it to [`QuotaSlot::give_back`] if the request does not take place.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Unit(Tag);
+pub struct Unit(Source);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Source {
+    Leased(Tag),
+    /// Admitted beyond what was leased.
+    Beyond,
+}
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum QuotaTake {
@@ -56,6 +67,9 @@ pub enum QuotaTake {
     /// The store said a moment ago that nothing is left: do not ask.
     Exhausted,
 }
+
+/// The version of a plan that limits a quota.
+pub type Terms = (PlanId, u32);
 
 /// What a node knows of a tenant's quota in the running period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +129,7 @@ impl QuotaSlot {
             lanes: [Lane::new(0), Lane::new(1)],
             ask_again_at_ns: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            beyond: Beyond::default(),
             books: Mutex::new(Books::default()),
         }
     }
@@ -131,7 +146,7 @@ impl QuotaSlot {
     pub fn take(&self, now_ns: u64) -> QuotaTake {
         for lane in &self.lanes {
             if let LaneTake::Taken(tag) = lane.take(now_ns) {
-                return QuotaTake::Taken(Unit(tag));
+                return QuotaTake::Taken(Unit(Source::Leased(tag)));
             }
         }
         if now_ns < self.ask_again_at_ns.load(Ordering::Acquire) {
@@ -144,7 +159,33 @@ impl QuotaSlot {
     /// Undoes a take. A unit of a period that has been left is void.
     #[expect(clippy::needless_pass_by_value, reason = "a unit is given back once")]
     pub fn give_back(&self, unit: Unit) {
-        self.lanes[unit.0.lane()].add(unit.0, 1);
+        match unit.0 {
+            Source::Leased(tag) => self.lanes[tag.lane()].add(tag, 1),
+            Source::Beyond => self.beyond.give_back(),
+        }
+    }
+
+    /// The store is away since then, and `nodes` share its limits.
+    pub fn note_away(&self, since_ns: u64, nodes: u32) {
+        self.beyond.note_away(since_ns, nodes);
+    }
+
+    pub fn note_back(&self) {
+        self.beyond.note_back();
+    }
+
+    /// Takes a unit beyond what was leased, within this node's share of the quota's even pace since
+    /// the store went away. The store is charged with it when it is back.
+    pub fn take_share(&self, pace: Pace, now_ns: u64) -> Option<Unit> {
+        self.beyond
+            .take_share(pace, now_ns)
+            .then_some(Unit(Source::Beyond))
+    }
+
+    /// Takes a unit beyond what was leased, whatever the limit.
+    pub fn take_beyond(&self) -> Unit {
+        self.beyond.take_any();
+        Unit(Source::Beyond)
     }
 
     /// `None` before the first lease of the running period.
@@ -191,8 +232,19 @@ impl QuotaSlot {
         self.books().asked_at_ns = None;
     }
 
-    /// Asks again though the store had nothing left: the limit has changed.
-    pub fn ask_again(&self) {
+    /// Says which terms the snapshot in force has for the quota; `None`: it has none. Where they
+    /// differ from those before, the store is asked at once, also though it had nothing left, and
+    /// what the limit in force does not cover goes back.
+    pub fn set_terms(&self, terms: Option<Terms>, now_ns: u64) {
+        let mut books = self.books();
+        if books.terms == Some(terms) {
+            return;
+        }
+        books.terms = Some(terms);
+        books.exhausted_times = 0;
+        for (period, _) in books.live_mut(&self.lanes) {
+            period.refresh_since_ns = Some(now_ns);
+        }
         self.ask_again_at_ns.store(0, Ordering::Release);
     }
 
@@ -224,7 +276,11 @@ impl QuotaSlot {
     /// how many units.
     pub fn set_aside(&self, now_ns: u64) -> u64 {
         let misses = self.misses.load(Ordering::Relaxed);
-        self.books().set_aside(&self.lanes, misses, now_ns)
+        let mut books = self.books();
+        if books.is_running(&self.lanes, now_ns) {
+            books.charge(&self.lanes, self.beyond.take_uncharged(), now_ns);
+        }
+        books.set_aside(&self.lanes, misses, now_ns)
     }
 
     /// Units that can be taken at once.

@@ -10,7 +10,7 @@ use snapshot::{DecodeError, decode};
 use crate::api::rate_limit;
 use crate::compile::CompileError;
 use crate::gcra::RateLimit;
-use crate::quota::QuotaSlot;
+use crate::quota::{Pace, QuotaSlot, Terms};
 use crate::registry::{Registry, SubscriptionState};
 
 const DOCUMENT_BYTES_MAX: usize = 1 << 20;
@@ -82,6 +82,10 @@ impl Tenant {
         })
     }
 
+    pub(crate) fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions.iter()
+    }
+
     /// The one subscription that opens the API.
     pub(crate) fn subscription_for(&self, api: ApiId) -> Option<&Subscription> {
         self.subscriptions
@@ -105,6 +109,10 @@ impl Subscription {
             state: OnceLock::new(),
             quota: OnceLock::new(),
         })
+    }
+
+    pub(crate) fn terms(&self) -> Terms {
+        (self.plan_id, self.plan_version)
     }
 
     pub(crate) fn state(&self, registry: &Registry) -> &Arc<SubscriptionState> {
@@ -139,6 +147,21 @@ pub(crate) struct Quota {
     pub(crate) limit: u64,
     pub(crate) period: document::Period,
     pub(crate) on_store_down: document::OnStoreDown,
+}
+
+impl Quota {
+    /// Months count as the longest, so that a share is never larger than the even pace.
+    pub(crate) fn pace(&self) -> Pace {
+        let days = match self.period {
+            document::Period::Day => 1,
+            document::Period::Week => 7,
+            document::Period::Month | document::Period::Unspecified => 31,
+        };
+        Pace {
+            limit: self.limit,
+            period_ns: days * 86_400 * 1_000_000_000,
+        }
+    }
 }
 
 impl Plan {

@@ -51,6 +51,10 @@ pub struct LeaseItem {
 pub struct LeaseResponse {
     #[prost(message, repeated, tag = "1")]
     pub leases: Vec<Lease>,
+    /// How many nodes were heard within the last hour, the asking one included: what a share of a
+    /// limit is divided by while the store is away.
+    #[prost(uint32, tag = "2")]
+    pub nodes: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -66,7 +70,7 @@ pub struct Lease {
     pub granted_total: u64,
     #[prost(uint64, tag = "5")]
     pub returned_total: u64,
-    /// The limit in force.
+    /// The limit in force now, be it lower than what was granted under an earlier one.
     #[prost(uint64, tag = "6")]
     pub limit: u64,
     /// What nobody holds or has spent.
@@ -81,6 +85,10 @@ pub struct Lease {
     pub ends_in_ms: u64,
     #[prost(enumeration = "Outcome", tag = "10")]
     pub outcome: i32,
+    /// What nodes hold and have spent beyond the limit in force, after it was lowered. While there
+    /// is any, a node spends nothing of what it holds and gives it back.
+    #[prost(uint64, tag = "11")]
+    pub excess: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
@@ -91,7 +99,7 @@ pub enum Outcome {
     Exhausted = 1,
     /// The tenant has no subscription with a quota in this group.
     NoQuota = 2,
-    /// The period has ended.
+    /// The period has ended, or the tenant's quota is not counted in it any more.
     PeriodOver = 3,
 }
 

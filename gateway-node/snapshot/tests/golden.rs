@@ -415,7 +415,9 @@ fn calls_of_nodes_keep_their_form() {
                 starts_in_ms: 36,
                 ends_in_ms: 37,
                 outcome: Outcome::PeriodOver as i32,
+                excess: 38,
             }],
+            nodes: 39,
         },
     );
 }

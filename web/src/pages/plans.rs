@@ -140,7 +140,15 @@ impl PlanEditor {
     }
 
     fn quota_on_store_down(&self) -> Vec<Choice> {
-        on_store_down(&self.form.quota_on_store_down)
+        let pairs = [
+            ("refuse", "Refuse once leases are used up"),
+            (
+                "local_share",
+                "Go on at the quota's even pace (may exceed the limit)",
+            ),
+            ("allow", "Allow everything (may exceed the limit)"),
+        ];
+        Choice::one_of(&pairs, &self.form.quota_on_store_down)
     }
 
     fn apply_to(&self) -> Vec<Choice> {

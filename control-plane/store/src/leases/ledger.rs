@@ -136,6 +136,7 @@ pub(super) async fn lock_periods(
         };
         let mut ledger = Ledger {
             limit: unsigned(row.limit_in_force),
+            highest_limit: unsigned(row.limit_in_force),
             granted: unsigned(row.granted),
             returned: unsigned(row.returned),
             overdrawn: unsigned(row.overdrawn),
@@ -143,9 +144,8 @@ pub(super) async fn lock_periods(
         let mut end = row.period_end;
         let mut is_changed = false;
         if let Some(Some((span, limit))) = places.get(&place) {
-            is_changed = *limit > ledger.limit || span.end != end;
-            // The promise is against the highest limit that was in force in the period.
-            ledger.limit = ledger.limit.max(*limit);
+            is_changed = *limit > ledger.highest_limit || span.end != end;
+            ledger.set_limit(*limit);
             end = span.end;
         }
         rows.insert(
@@ -276,7 +276,7 @@ pub(super) async fn save_periods(
         &names,
         &starts,
         &ends,
-        &numbers(|one| one.limit),
+        &numbers(|one| one.highest_limit),
         &numbers(|one| one.granted),
         &numbers(|one| one.returned),
         &numbers(|one| one.overdrawn)

@@ -231,7 +231,7 @@ async fn a_period_that_is_over_grants_nothing_but_is_still_accounted() {
 }
 
 #[tokio::test]
-async fn the_promise_is_against_the_highest_limit_of_the_period() {
+async fn a_lowered_limit_holds_within_the_period_and_a_raised_one_too() {
     let (world, tenant, node) = limited(10).await;
     let plan = {
         let mut tx = world.db.platform_tx().await.unwrap();
@@ -266,19 +266,80 @@ async fn the_promise_is_against_the_highest_limit_of_the_period() {
     let lease = draw(&world.db, node, &request(3, vec![item(tenant, 15, 0, 100)])).await;
     assert_eq!(
         (lease.granted_total, lease.limit, lease.available),
-        (25, 25, 0)
+        (15, 12, 0)
+    );
+    assert_eq!((lease.excess, lease.outcome()), (3, Outcome::Exhausted));
+    let lease = draw(&world.db, node, &request(4, vec![item(tenant, 15, 7, 100)])).await;
+    assert_eq!(
+        (lease.granted_total, lease.excess, lease.available),
+        (19, 0, 0),
+        "8 were spent, and 4 more may be"
     );
     let june = NOW + Duration::days(30);
     let lease = draw_at(
         &world.db,
         node,
-        &request(4, vec![item(tenant, 0, 0, 100)]),
+        &request(5, vec![item(tenant, 0, 0, 100)]),
         june,
     )
     .await
     .unwrap()
     .remove(0);
     assert_eq!((lease.granted_total, lease.limit), (12, 12));
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_over_a_boundary_neither_grants_twice_nor_voids() {
+    let (world, tenant, node) = limited(10).await;
+    let boundary = datetime!(2031-06-01 00:00 UTC);
+    let (may, june) = (boundary - Duration::MINUTE, boundary + Duration::MINUTE);
+    let of_may = |granted, wanted| LeaseItem {
+        period_start_ms: MONTH.unix_timestamp() * 1000,
+        ..item(tenant, granted, 0, wanted)
+    };
+    let at = async |sequence, asked, now| {
+        let mut leases = draw_at(&world.db, node, &request(sequence, vec![asked]), now)
+            .await
+            .unwrap();
+        leases.remove(0)
+    };
+    let lease = at(1, item(tenant, 0, 0, 6), may).await;
+    assert_eq!((lease.granted_total, lease.available), (6, 4));
+    // Forward: June is drawn from, and May grants nothing, but keeps its books.
+    let lease = at(2, item(tenant, 0, 0, 7), june).await;
+    assert_eq!((lease.granted_total, lease.available), (7, 3));
+    let lease = at(3, of_may(6, 4), june).await;
+    assert_eq!(
+        (lease.outcome(), lease.granted_total),
+        (Outcome::PeriodOver, 6)
+    );
+    // Back again: what is left of May, and not what was granted once more.
+    let lease = at(4, of_may(6, 9), may).await;
+    assert_eq!((lease.granted_total, lease.available), (10, 0));
+    // And what was drawn from June ahead of time stays drawn.
+    let lease = at(5, item(tenant, 7, 0, 9), june).await;
+    assert_eq!((lease.granted_total, lease.available), (10, 0));
+}
+
+#[tokio::test]
+async fn an_answer_says_how_many_nodes_share_a_limit() {
+    let (world, tenant, node) = limited(10).await;
+    let (heard, silent) = (world.node().await, world.node().await);
+    for (other, at) in [
+        (heard, NOW - Duration::minutes(5)),
+        (silent, NOW - Duration::hours(2)),
+    ] {
+        sqlx::query("update nodes set last_seen_at = $2 where id = $1")
+            .bind(other.0)
+            .bind(at)
+            .execute(store::testing::pool(&world.db))
+            .await
+            .unwrap();
+    }
+    let mut tx = world.db.platform_tx().await.unwrap();
+    let asked = request(1, vec![item(tenant, 0, 0, 1)]);
+    let answer = leases::draw_at(&mut tx, node, &asked, NOW).await.unwrap();
+    assert_eq!(answer.nodes, 2, "the one that asks and one that was heard");
 }
 
 #[tokio::test]

@@ -263,6 +263,38 @@ async fn what_is_too_old_or_unknown_is_dropped_and_said_so() {
 }
 
 #[tokio::test]
+async fn minutes_of_a_clock_that_jumped_make_no_partitions_and_are_told_as_dropped() {
+    let (world, node, place) = furnished().await;
+    let partitions = async || {
+        let count: i64 = sqlx::query_scalar(
+            "select count(*) from pg_class where relispartition and relkind = 'r'",
+        )
+        .fetch_one(store::testing::pool(&world.db))
+        .await
+        .unwrap();
+        count
+    };
+    assert_eq!(apply(&world.db, node, &batch(1, vec![])).await.unwrap(), 1);
+    let before = partitions().await;
+    let minute = |minute, count_of| UsageCount {
+        minute,
+        ..count(&place, Class::Admitted, NOW, count_of)
+    };
+    let counts = vec![minute(0, 2), minute(u32::MAX, 3), minute(u32::MAX / 2, 4)];
+    let jumped = batch(2, counts);
+    assert_eq!(apply(&world.db, node, &jumped).await.unwrap(), 2);
+    assert_eq!(partitions().await, before);
+    // Hours apart, as clocks may be, every count is kept.
+    let near = [Duration::hours(-20), Duration::hours(20)];
+    let near = near.map(|apart| count(&place, Class::Admitted, NOW + apart, 5));
+    let kept = batch(3, near.to_vec());
+    assert_eq!(apply(&world.db, node, &kept).await.unwrap(), 3);
+    assert!(partitions().await <= before + 12, "of three days at most");
+    let mut tx = world.db.platform_tx().await.unwrap();
+    assert_eq!(usage::sum_dropped(&mut tx).await.unwrap(), 9);
+}
+
+#[tokio::test]
 async fn a_malformed_batch_is_refused_as_a_whole() {
     let (world, node, place) = furnished().await;
     let bad = UsageCount {

@@ -511,6 +511,7 @@ fn granted(granted_total: u64, outcome: LeaseOutcome) -> Lease {
         starts_in_ms: 0,
         ends_in_ms: 60_000,
         outcome: outcome as i32,
+        excess: 0,
     }
 }
 
@@ -587,7 +588,7 @@ fn a_plan_that_goes_on_without_its_store_waits_shortly() {
 fn with_the_store_away_the_plan_decides() {
     for (setting, expected) in [
         (OnStoreDown::Refuse, Err(RefusalCode::LimitsUnavailable)),
-        (OnStoreDown::LocalShare, Ok(())),
+        (OnStoreDown::LocalShare, Err(RefusalCode::LimitsUnavailable)),
         (OnStoreDown::Allow, Ok(())),
     ] {
         let world = World::new().quota(2, setting);
@@ -602,6 +603,50 @@ fn with_the_store_away_the_plan_decides() {
         };
         assert_eq!(found, expected, "{setting:?}");
     }
+}
+
+#[test]
+fn a_node_goes_on_within_its_share_while_the_store_is_away() {
+    let world = World::new().quota(86_400, OnStoreDown::LocalShare);
+    let snapshot = world.snapshot();
+    let mut admitted = 0;
+    for _ in 0..5 {
+        let Decision::Ask(Question::Lease { slot, .. }, pending) =
+            decide_at(&snapshot, &Ask::order(&world), NOW)
+        else {
+            panic!("the balance is empty");
+        };
+        // Two nodes, away for four seconds, one unit a second.
+        slot.note_away(NOW.mono_ns - 4_000_000_000, 2);
+        if let Decision::Forward(permit) = resume(pending, Fact::StoreAway, NOW) {
+            permit.settle(Outcome::Completed { status: 200 });
+            admitted += 1;
+        }
+    }
+    assert_eq!(admitted, 2);
+}
+
+#[test]
+fn the_wall_clock_moves_no_limit_and_only_keys_expire_by_it() {
+    let mut world = World::new();
+    world.key.expires_at_ms = Some(NOW.unix_ms + 1_000);
+    let snapshot = world.snapshot();
+    let ask = Ask::order(&world);
+    let hours = 10 * 3_600_000;
+    let at = |unix_ms| Now { unix_ms, ..NOW };
+    for unix_ms in [NOW.unix_ms, NOW.unix_ms - hours] {
+        match decide_at(&snapshot, &ask, at(unix_ms)) {
+            Decision::Forward(permit) => permit.settle(Outcome::Completed { status: 200 }),
+            other => panic!("{other:?}"),
+        }
+    }
+    let back = decide_at(&snapshot, &ask, at(NOW.unix_ms - hours));
+    check_refused(&back, RefusalCode::RateExceeded);
+    let ahead = decide_at(&snapshot, &ask, at(NOW.unix_ms + hours));
+    check_refused(&ahead, RefusalCode::ApiKeyExpired);
+    // Nobody else's tokens grew meanwhile either.
+    let back = decide_at(&snapshot, &ask, at(NOW.unix_ms));
+    check_refused(&back, RefusalCode::RateExceeded);
 }
 
 #[test]

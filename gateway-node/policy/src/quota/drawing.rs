@@ -41,12 +41,14 @@ impl Books {
         }
         let mut items = Vec::new();
         for (period, lane) in self.live(lanes) {
-            let wanted = if may_draw && lane.is_running(now_ns) {
+            let wanted = if may_draw && !period.is_closed && lane.is_running(now_ns) {
                 self.wanted(period, lane, now_ns)
             } else {
                 0
             };
-            let is_untold = period.returned > period.returned_acknowledged;
+            let is_untold = period.returned > period.returned_acknowledged
+                || period.refresh_since_ns.is_some()
+                || (period.is_closed && !period.is_returning());
             if wanted > 0 || (is_untold && now_ns < lane.ends_at_ns()) {
                 items.push(item(period, wanted));
             }
@@ -88,7 +90,7 @@ impl Books {
     fn wanted(&self, period: &Period, lane: &Lane, now_ns: u64) -> u64 {
         let own = period.own(lane);
         let waiting = self.waiting(self.misses);
-        let is_out = own == 0 && waiting > 0;
+        let is_out = (own == 0 || period.is_recalled()) && waiting > 0;
         let left_ns = lane.ends_at_ns().saturating_sub(now_ns);
         let slab = self.demand.within(SLAB_NS.min(left_ns));
         let is_low = own < slab / 2 && now_ns >= self.drew_at_ns.saturating_add(PAUSE_NS);
@@ -135,7 +137,11 @@ impl Books {
         let waiting = self.waiting(misses);
         let second = self.demand.second().max(waiting).min(BALANCE_MAX);
         let mut moved = 0;
+        self.recall(lanes);
         for (period, lane) in self.live_mut(lanes) {
+            if period.is_recalled() {
+                continue;
+            }
             let is_near = lane.is_running(now_ns.saturating_add(AHEAD_NS));
             if !lane.is_running(now_ns) && !is_near {
                 continue;

@@ -1,5 +1,5 @@
 //! Nodes, a store and a network that loses, repeats and reorders, under one clock: whatever
-//! happens, no period admits more than its limit.
+//! happens, no period admits more than the highest limit that was in force.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,7 +15,11 @@ const NODES: usize = 3;
 /// The store, as the node sees it. Keys are (period, node, incarnation).
 #[derive(Default)]
 struct Store {
+    /// In force.
     limit: u64,
+    highest_limit: u64,
+    /// Of the plan that limits.
+    version: u32,
     totals: BTreeMap<(u64, usize, u64), (u64, u64)>,
     /// Last sequence and its node's incarnation.
     last: HashMap<usize, (u64, u64)>,
@@ -42,12 +46,25 @@ enum Message {
 }
 
 impl Store {
+    fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+        self.highest_limit = self.highest_limit.max(limit);
+        self.version += 1;
+    }
+
     fn available(&self, period: u64) -> u64 {
+        self.limit.saturating_sub(self.out(period))
+    }
+
+    /// What nodes hold and have spent.
+    fn out(&self, period: u64) -> u64 {
         let of_period = self.totals.range((period, 0, 0)..(period + 1, 0, 0));
         let out: i128 = of_period
             .map(|(_, (granted, returned))| i128::from(*granted) - i128::from(*returned))
             .sum();
-        u64::try_from(i128::from(self.limit) - out).expect("never out more than the limit")
+        let out = u64::try_from(out).expect("returned at most what was granted");
+        assert!(out <= self.highest_limit, "{out} are out");
+        out
     }
 
     fn answer(&mut self, request: &Request, now_ns: u64) -> Option<Message> {
@@ -98,6 +115,7 @@ impl Store {
             returned_total: totals.1,
             limit: self.limit,
             available,
+            excess: self.out(period).saturating_sub(self.limit),
             starts_in_ms: (period * PERIOD_MS).saturating_sub(now_ms),
             ends_in_ms: ((period + 1) * PERIOD_MS).saturating_sub(now_ms),
             outcome: outcome.into(),
@@ -159,6 +177,7 @@ impl World {
         Self {
             store: Store {
                 limit,
+                highest_limit: limit,
                 ..Store::default()
             },
             nodes: (0..NODES).map(|_| Node::new(1, Vec::new(), 0)).collect(),
@@ -238,30 +257,44 @@ impl World {
     fn check(&self) -> Result<(), TestCaseError> {
         for (period, admitted) in &self.admitted {
             prop_assert!(
-                *admitted <= self.store.limit,
+                *admitted <= self.store.highest_limit,
                 "period {period} admitted {admitted}"
             );
         }
         Ok(())
     }
 
+    /// A snapshot with the plan's version in force reaches a node.
+    fn hear(&mut self, node: usize) {
+        let plan = PlanId(uuid::Uuid::from_u128(9));
+        let terms = Some((plan, self.store.version));
+        self.nodes[node].slot.set_terms(terms, self.now_ns);
+    }
+
     /// Everything works, and all nodes want as much as they can get.
     fn settle(&mut self, rounds: usize) {
         for _ in 0..rounds {
-            for node in 0..NODES {
-                self.nodes[node].end_write();
-                while self.take(node) {}
-                self.ask(node);
-                while let Some(message) = self.network.pop() {
-                    self.deliver(&message);
-                }
-                self.nodes[node].slot.set_aside(self.now_ns);
-                if self.nodes[node].slot.needs_writing() {
-                    self.nodes[node].begin_write(self.now_ns);
-                }
-            }
-            self.now_ns += 1000 * MS;
+            self.exchange(true);
         }
+    }
+
+    /// A second in which every node hears, asks and is answered, and spends all it can if it is
+    /// asked to.
+    fn exchange(&mut self, spends: bool) {
+        for node in 0..NODES {
+            self.hear(node);
+            self.nodes[node].end_write();
+            while spends && self.take(node) {}
+            self.ask(node);
+            while let Some(message) = self.network.pop() {
+                self.deliver(&message);
+            }
+            self.nodes[node].slot.set_aside(self.now_ns);
+            if self.nodes[node].slot.needs_writing() {
+                self.nodes[node].begin_write(self.now_ns);
+            }
+        }
+        self.now_ns += 1000 * MS;
     }
 }
 
@@ -281,6 +314,8 @@ enum Step {
     TakeBackIdle(usize),
     Crash(usize, bool),
     Pass(u64),
+    SetLimit(u64),
+    Hear(usize),
 }
 
 fn steps(with_crashes: bool) -> impl Strategy<Value = Vec<Step>> {
@@ -304,6 +339,8 @@ fn steps(with_crashes: bool) -> impl Strategy<Value = Vec<Step>> {
         1 => node().prop_map(Step::TakeBackAll),
         1 => node().prop_map(Step::TakeBackIdle),
         1 => (node(), any::<bool>()).prop_map(crash),
+        1 => (1..300u64).prop_map(Step::SetLimit),
+        2 => node().prop_map(Step::Hear),
         6 => prop_oneof![Just(0), 1..3000u64, 1..60_000u64].prop_map(Step::Pass),
     ];
     prop::collection::vec(step, 1..400)
@@ -342,6 +379,8 @@ fn run(world: &mut World, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 world.nodes[node].slot.take_back_idle(world.now_ns);
             }
             Step::Crash(node, was_written) => world.crash(node, was_written),
+            Step::SetLimit(limit) => world.store.set_limit(limit),
+            Step::Hear(node) => world.hear(node),
             Step::Pass(ms) => world.now_ns += ms * MS,
         }
         world.check()?;
@@ -359,7 +398,11 @@ proptest! {
     }
 
     #[test]
-    fn without_crashes_every_unit_can_be_used(limit in 1..300u64, steps in steps(false)) {
+    fn without_crashes_all_of_the_limit_in_force_can_be_used_and_no_more(
+        limit in 1..300u64,
+        steps in steps(false),
+        last_limit in 1..300u64,
+    ) {
         let mut world = World::new(limit);
         run(&mut world, steps)?;
         // What was asked before is answered or lost.
@@ -368,9 +411,14 @@ proptest! {
         for period_begins_at in [None, Some(next)] {
             world.now_ns = period_begins_at.unwrap_or(world.now_ns);
             let period = world.period();
-            world.settle(150);
+            // Nodes give back what the limit does not cover, before anything more is spent.
+            world.store.set_limit(last_limit);
+            (0..12).for_each(|_| world.exchange(false));
+            let used = world.admitted.get(&period).copied().unwrap_or(0);
+            world.settle(140);
             if world.period() == period {
-                prop_assert_eq!(world.admitted.get(&period), Some(&limit));
+                let admitted = world.admitted.get(&period).copied().unwrap_or(0);
+                prop_assert_eq!(admitted, used.max(last_limit));
             }
             world.check()?;
         }

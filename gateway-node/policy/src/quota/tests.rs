@@ -183,11 +183,14 @@ fn units_never_cross_periods() {
         assert_eq!(apply(&slot, &lease(start, 2, 1000), now), Applied::Added(2));
         if start == 7 {
             // Its lane has another period now.
-            slot.give_back(Unit(old.0));
+            let Unit(Source::Leased(tag)) = &old else {
+                panic!("it was leased");
+            };
+            slot.give_back(Unit(Source::Leased(*tag)));
         }
         assert_eq!(spend(&slot, now), 2, "period {start}");
         if start >= 7 {
-            assert_eq!(apply(&slot, &lease(5, 20, 1000), now), Applied::Over);
+            assert_eq!(slot.apply(&lease(5, 20, 1000), 0, now), Applied::Over);
         }
     }
 }
@@ -211,7 +214,7 @@ fn what_was_used_up_is_not_asked_for_again_at_once() {
     }
     assert_eq!(slot.items_to_ask(32 * SECOND_NS).len(), 1);
     apply(&slot, &exhausted, 0);
-    slot.ask_again();
+    slot.set_terms(Some((PlanId(uuid::Uuid::from_u128(1)), 2)), 1);
     assert_eq!(slot.take(1), QuotaTake::Empty);
     assert_eq!(apply(&slot, &lease(5, 3, DAY_MS), 1), Applied::Added(2));
     assert_eq!(spend(&slot, 1), 2);
@@ -443,4 +446,161 @@ fn units_of_an_earlier_process_are_kept_and_not_returned() {
     );
     assert!(!slot.is_returning(2 * SECOND_NS));
     assert_eq!(slot.take_back_all(), 0);
+}
+
+fn terms(version: u32) -> Option<Terms> {
+    Some((PlanId(uuid::Uuid::from_u128(1)), version))
+}
+
+#[test]
+fn a_lowered_limit_recalls_what_is_held_and_nothing_is_spent_meanwhile() {
+    let slot = slot();
+    slot.set_terms(terms(1), 0);
+    apply(&slot, &lease(5, 100, DAY_MS), 0);
+    write(&slot, 0);
+    take(&slot, 0);
+    slot.set_terms(terms(2), 1);
+    let items = slot.items_to_ask(1);
+    assert_eq!((items.len(), items[0].wanted), (1, 0), "only to hear");
+    let lowered = Lease {
+        limit: 40,
+        available: 0,
+        excess: 60,
+        ..lease(5, 100, DAY_MS)
+    };
+    apply(&slot, &lowered, 1);
+    assert_eq!(slot.take(1), QuotaTake::Empty);
+    assert_eq!(write(&slot, 1), [], "the file first");
+    let items = slot.items_to_ask(1);
+    assert_eq!((items[0].returned_total, items[0].wanted), (99, 1));
+    let anew = Lease {
+        limit: 40,
+        available: 38,
+        returned_total: 99,
+        ..lease(5, 101, DAY_MS)
+    };
+    assert_eq!(apply(&slot, &anew, 1), Applied::Added(1));
+    let known = slot.known(1).expect("runs");
+    assert_eq!((known.limit, known.remaining), (40, 39));
+    assert_eq!(spend(&slot, 1), 1);
+}
+
+#[test]
+fn a_limit_that_covers_what_is_out_recalls_nothing() {
+    let slot = slot();
+    slot.set_terms(terms(1), 0);
+    apply(&slot, &lease(5, 100, DAY_MS), 0);
+    slot.set_terms(terms(2), 1);
+    slot.set_terms(terms(2), 2);
+    assert_eq!(slot.items_to_ask(1).len(), 1);
+    apply(&slot, &lease(5, 100, DAY_MS), 1);
+    assert!(slot.items_to_ask(2).is_empty(), "heard once");
+    assert_eq!(spend(&slot, 2), 100);
+}
+
+#[test]
+fn a_raised_limit_ends_exhaustion_at_once() {
+    let slot = slot();
+    slot.set_terms(terms(1), 0);
+    let exhausted = Lease {
+        available: 0,
+        outcome: Outcome::Exhausted.into(),
+        ..lease(5, 0, DAY_MS)
+    };
+    for _ in 0..6 {
+        apply(&slot, &exhausted, 0);
+    }
+    assert_eq!(slot.take(30 * SECOND_NS), QuotaTake::Exhausted);
+    slot.set_terms(terms(2), 10);
+    assert_eq!(slot.take(10), QuotaTake::Empty);
+    assert_eq!(slot.items_to_ask(10)[0].wanted, 1);
+}
+
+#[test]
+fn a_period_that_is_not_counted_any_more_goes_back_and_is_remembered() {
+    let slot = slot();
+    slot.set_terms(terms(1), 0);
+    apply(&slot, &lease(5, 10, DAY_MS), 0);
+    write(&slot, 0);
+    take(&slot, 0);
+    slot.set_terms(terms(2), 1);
+    let over = |returned_total| Lease {
+        returned_total,
+        outcome: Outcome::PeriodOver.into(),
+        ..lease(5, 10, 0)
+    };
+    assert_eq!(slot.items_to_ask(1).len(), 1);
+    assert_eq!(apply(&slot, &over(0), 1), Applied::Over);
+    assert_eq!(slot.take(1), QuotaTake::Empty);
+    write(&slot, 1);
+    assert_eq!(slot.items_to_ask(1)[0].returned_total, 9);
+    assert_eq!(apply(&slot, &over(9), 1), Applied::Over);
+    assert_eq!(slot.known(1), None);
+    assert_eq!(slot.items_to_ask(1)[0].period_start_ms, 0, "the new one");
+    // The tenant comes back to a plan of the first period: what it had of it is not new.
+    let again = Lease {
+        returned_total: 9,
+        ..lease(5, 13, DAY_MS)
+    };
+    assert_eq!(apply(&slot, &again, 2), Applied::Added(3));
+    assert_eq!(spend(&slot, 2), 3);
+}
+
+#[test]
+fn a_store_whose_clock_goes_back_over_a_boundary_grants_nothing_twice() {
+    let slot = slot();
+    apply(&slot, &lease(5, 10, 1000), 0);
+    assert_eq!(spend(&slot, 0), 10);
+    let now = 1000 * MS;
+    assert_eq!(apply(&slot, &lease(6, 4, 1000), now), Applied::Added(4));
+    let later = 2000 * MS;
+    assert_eq!(apply(&slot, &lease(7, 4, 1000), later), Applied::Added(4));
+    assert_eq!(apply(&slot, &lease(5, 10, 1000), later), Applied::Added(0));
+    assert_eq!(spend(&slot, later), 4, "of the seventh alone");
+}
+
+const PACE: Pace = Pace {
+    limit: 8_640,
+    period_ns: DAY_MS * MS,
+};
+
+#[test]
+fn a_share_is_the_even_pace_since_the_store_went_away_divided_by_the_nodes() {
+    let slot = slot();
+    let taken = |at_s: u64| {
+        let now = at_s * SECOND_NS;
+        std::iter::from_fn(|| slot.take_share(PACE, now)).count()
+    };
+    assert_eq!(taken(50), 0, "it is not away");
+    slot.note_away(100 * SECOND_NS, 0);
+    assert_eq!(
+        taken(1_000),
+        0,
+        "no store has said how many nodes there are"
+    );
+    slot.note_away(100 * SECOND_NS, 2);
+    assert_eq!(taken(119), 0);
+    assert_eq!(taken(120), 1, "one in twenty seconds, of one in ten");
+    assert_eq!(taken(1_100), 49);
+    slot.note_back();
+    assert_eq!(taken(2_000), 0);
+    slot.note_away(2_000 * SECOND_NS, 1);
+    assert_eq!(taken(2_010), 1, "another outage");
+}
+
+#[test]
+fn what_was_admitted_beyond_the_leases_is_told_to_the_store() {
+    let slot = slot();
+    apply(&slot, &lease(5, 10, DAY_MS), 0);
+    slot.note_away(0, 1);
+    for _ in 0..3 {
+        slot.take_share(PACE, 100 * SECOND_NS).expect("of ten");
+    }
+    slot.give_back(slot.take_beyond());
+    write(&slot, 100 * SECOND_NS);
+    let items = slot.items_to_ask(100 * SECOND_NS);
+    assert_eq!(items[0].granted_total, 13);
+    apply(&slot, &lease(5, 13, DAY_MS), 100 * SECOND_NS);
+    assert!(slot.items_to_ask(101 * SECOND_NS).is_empty(), "once");
+    assert_eq!(spend(&slot, 101 * SECOND_NS), 10);
 }

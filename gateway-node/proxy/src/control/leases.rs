@@ -11,6 +11,7 @@ use policy::Fact;
 use policy::quota::{Applied, Held, Mark, QuotaSlot};
 use snapshot::id::TenantId;
 use snapshot::lease::{ITEMS_MAX, LeaseRequest, LeaseResponse, PATH};
+use snapshot::manifest::Version;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -55,6 +56,12 @@ pub(crate) struct Leases {
     /// Of this process, counting its distinct requests.
     sequence: u64,
     incarnation: Option<u64>,
+    /// The snapshot whose terms the slots have.
+    followed: Option<Version>,
+    /// As the store last counted them; 0: this process has not heard.
+    nodes: u32,
+    /// On the node's monotonic clock, since calls fail.
+    away_since_ns: Option<u64>,
     in_flight: Option<InFlight>,
     backoff: Backoff,
     /// No call before.
@@ -108,6 +115,9 @@ impl Leases {
             slots,
             sequence: 0,
             incarnation: None,
+            followed: None,
+            nodes: 0,
+            away_since_ns: None,
             in_flight: None,
             backoff: Backoff::default(),
             not_before: Instant::now(),
@@ -147,6 +157,7 @@ impl Leases {
                 _ = tick.tick() => {
                     self.is_unregistered = self.incarnation.is_none()
                         && started.elapsed() > REGISTRATION_EXPECTED;
+                    self.follow_snapshot();
                     self.top_up().await;
                     self.ask();
                 }
@@ -161,6 +172,22 @@ impl Leases {
         self.give_back().await;
     }
 
+    /// Tells all slots by which terms they are limited, where there is another snapshot in force.
+    fn follow_snapshot(&mut self) {
+        let Some(snapshot) = self.shared.snapshot.load_full() else {
+            return;
+        };
+        if self.followed == Some(snapshot.version()) {
+            return;
+        }
+        self.followed = Some(snapshot.version());
+        let now_ns = self.shared.clock.mono_ns();
+        for ((tenant, group), entry) in &self.slots {
+            let terms = snapshot.quota_terms(*tenant, group);
+            entry.slot.set_terms(terms, now_ns);
+        }
+    }
+
     fn take_questions(
         &mut self,
         first: LeaseQuestion,
@@ -169,7 +196,14 @@ impl Leases {
         let mut next = Some(first);
         while let Some(LeaseQuestion { slot, answer }) = next {
             let key = (slot.tenant_id(), slot.group().clone());
-            let entry = self.slots.entry(key).or_insert_with(|| Entry::new(slot));
+            let shared = &self.shared;
+            let entry = self.slots.entry(key).or_insert_with(|| {
+                if let Some(snapshot) = shared.snapshot.load_full() {
+                    let terms = snapshot.quota_terms(slot.tenant_id(), slot.group());
+                    slot.set_terms(terms, shared.clock.mono_ns());
+                }
+                Entry::new(slot)
+            });
             entry.waiting.push_back(answer);
             next = questions.try_recv().ok();
         }
@@ -188,7 +222,9 @@ impl Leases {
             }
         }
         if self.is_store_away() {
+            let since_ns = *self.away_since_ns.get_or_insert(now_ns);
             for entry in self.slots.values_mut() {
+                entry.slot.note_away(since_ns, self.nodes);
                 entry.answer(Fact::StoreAway, u64::MAX);
             }
         }
@@ -277,6 +313,10 @@ impl Leases {
         let failure = match answer {
             Ok(response) if response.leases.len() == asked.len() => {
                 self.backoff.reset();
+                self.nodes = response.nodes;
+                if self.away_since_ns.take().is_some() {
+                    self.slots.values().for_each(|entry| entry.slot.note_back());
+                }
                 self.not_before = Instant::now() + SPACING;
                 return self.apply(&asked, asked_at_ns, &response);
             }

@@ -201,6 +201,7 @@ impl State {
             processes: Vec::new(),
             quota: Quota {
                 limit: 1_000,
+                plan_version: 1,
                 period_start_ms: 1_000_000,
                 ends_in_ms: HOUR_MS,
                 held: BTreeMap::new(),
@@ -223,14 +224,25 @@ impl State {
         let peppers = vec![generation.seal(PEPPER, &[9; 32], [4; 12]).unwrap()];
         let key_entries = (0..keys).map(key_entry);
         let keys = trie::build(Kind::KeyLeaf, key_entries);
-        let tenants = trie::build(Kind::TenantLeaf, [tenant_entry()]);
+        let version = self.quota.plan_version;
+        let tenants = trie::build(Kind::TenantLeaf, [tenant_entry(version)]);
+        let plan = chunk::encode(Kind::Plan, &plan(version, self.quota.limit));
+        let plans = [Entry {
+            key: document::plan_key(&plan_id(), version),
+            value: plan.reference().encode_to_vec(),
+        }];
+        let plans = trie::build(Kind::DirectoryLeaf, plans);
         let state = document::StateRoot {
             keys: keys.root.clone(),
             tenants: tenants.root.clone(),
             peppers,
         };
         let state = chunk::encode(Kind::StateRoot, &state);
-        let config = chunk::encode(Kind::ConfigRoot, &document::ConfigRoot::default());
+        let config = document::ConfigRoot {
+            plans: plans.root.clone(),
+            ..document::ConfigRoot::default()
+        };
+        let config = chunk::encode(Kind::ConfigRoot, &config);
         let manifest = Manifest {
             deployment_id: self.deployment_id.clone(),
             epoch: self.epoch,
@@ -240,7 +252,8 @@ impl State {
             created_at_ms: 1,
             min_reader: 1,
         };
-        let all = [keys.chunks, tenants.chunks, vec![state, config]].concat();
+        let own = vec![state, config, plan];
+        let all = [keys.chunks, tenants.chunks, plans.chunks, own].concat();
         for Sealed { address, bytes } in all {
             self.chunks
                 .insert(address, chunk::compress(&bytes).unwrap());
@@ -358,6 +371,7 @@ impl State {
         let items = request.items.iter();
         Ok(LeaseResponse {
             leases: items.map(|item| self.quota.grant(request, item)).collect(),
+            nodes: 1,
         })
     }
 
@@ -411,9 +425,33 @@ fn key_entry(number: u32) -> Entry {
     }
 }
 
-fn tenant_entry() -> Entry {
+fn plan_id() -> Vec<u8> {
+    vec![0x41; 16]
+}
+
+fn plan(version: u32, limit: u64) -> document::Plan {
+    document::Plan {
+        id: plan_id(),
+        version,
+        quota: Some(document::Quota {
+            limit,
+            period: document::Period::Day as i32,
+            on_store_down: document::OnStoreDown::Refuse as i32,
+            group: "default".to_owned(),
+        }),
+        ..document::Plan::default()
+    }
+}
+
+fn tenant_entry(plan_version: u32) -> Entry {
     let tenant = document::Tenant {
         id: tenant_id().to_bytes(),
+        subscriptions: vec![document::Subscription {
+            id: vec![0x61; 16],
+            plan_id: plan_id(),
+            plan_version,
+            api_ids: Vec::new(),
+        }],
         ..document::Tenant::default()
     };
     Entry {

@@ -7,6 +7,8 @@ use snapshot::lease::{self, Lease, LeaseItem, LeaseRequest};
 /// One tenant's quota, in one period.
 pub(crate) struct Quota {
     pub(crate) limit: u64,
+    /// The version of the plan that the next revision publishes.
+    pub(crate) plan_version: u32,
     pub(crate) period_start_ms: i64,
     pub(crate) ends_in_ms: u64,
     /// By incarnation: granted, returned, highest sequence.
@@ -54,7 +56,8 @@ impl Quota {
         *granted = (*granted).max(item.granted_total);
         let gives_back = item.returned_total.saturating_sub(*returned);
         *returned += gives_back;
-        let available = limit.saturating_sub(outstanding - gives_back);
+        let out = outstanding - gives_back;
+        let available = limit.saturating_sub(out);
         let is_new = request.sequence > *sequence;
         *sequence = (*sequence).max(request.sequence);
         let grant = if is_new {
@@ -66,6 +69,7 @@ impl Quota {
         lease.granted_total = *granted;
         lease.returned_total = *returned;
         lease.available = available - grant;
+        lease.excess = out.saturating_sub(limit);
         if grant == 0 && item.wanted > 0 && available == 0 {
             lease.set_outcome(lease::Outcome::Exhausted);
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use policy::Fact;
-use policy::quota::{QuotaSlot, QuotaTake};
+use policy::quota::{Pace, QuotaSlot, QuotaTake};
 
 use super::*;
 use crate::control::testing::tenant_id;
@@ -61,6 +61,66 @@ async fn a_tenant_spends_its_quota_and_not_one_unit_more() {
         node.serves(1).await;
         assert_eq!(node.spend_all(&node.slot()).await, 300);
         assert_eq!(fake.state().quota.outstanding(), 300);
+    })
+    .await;
+}
+
+/// Brings another limit into force, in the ledger first, as an edit of the plan does.
+fn set_limit(fake: &Fake, limit: u64) {
+    let mut state = fake.state();
+    state.quota.limit = limit;
+    state.quota.plan_version += 1;
+    drop(state);
+    fake.publish(1);
+}
+
+#[tokio::test]
+async fn a_lowered_limit_recalls_what_the_node_holds() {
+    let (fake, dir) = quota_world(1_000).await;
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        let slot = node.slot();
+        let mut spent = 0;
+        while fake.state().quota.outstanding() < spent + 100 {
+            assert!(node.spend(&slot).await);
+            spent += 1;
+        }
+        set_limit(&fake, spent + 5);
+        let watched = fake.clone();
+        eventually("what the limit does not cover is back", move || {
+            watched.state().quota.outstanding() <= spent + 5
+        })
+        .await;
+        let mut more = 0;
+        let shared = node.shared.clone();
+        let deadline = tokio::time::Instant::now() + LONG;
+        while more < 5 && tokio::time::Instant::now() < deadline {
+            more += u64::from(node.spend(&slot).await);
+        }
+        assert_eq!(more, 5, "exactly up to the new limit");
+        assert!(!node.spend(&slot).await);
+        let known = slot.known(shared.clock.mono_ns()).unwrap();
+        assert_eq!((known.limit, known.remaining), (spent + 5, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_raised_limit_is_used_at_once_by_a_tenant_that_had_used_up_its_own() {
+    let (fake, dir) = quota_world(10).await;
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        let slot = node.slot();
+        assert_eq!(node.spend_all(&slot).await, 10);
+        set_limit(&fake, 15);
+        let (clock, waiting) = (node.shared.clock, slot.clone());
+        eventually("it may ask again", move || {
+            waiting.take(clock.mono_ns()) != QuotaTake::Exhausted
+        })
+        .await;
+        assert_eq!(node.spend_all(&slot).await, 5);
     })
     .await;
 }
@@ -243,6 +303,48 @@ async fn a_request_learns_at_once_that_the_store_is_away() {
         let health = node.get("/healthz").await;
         let failing = "\"leases_failing_with\":\"control_plane_unreachable\"";
         assert!(health.contains(failing), "{health}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_admitted_beyond_leases_in_an_outage_is_charged_after_it() {
+    let (fake, dir) = quota_world(1_000).await;
+    local(async {
+        let node = TestNode::start(&fake, dir.path()).await;
+        node.serves(1).await;
+        let (slot, clock) = (node.slot(), node.shared.clock);
+        assert!(node.spend(&slot).await);
+        fake.go_away();
+        loop {
+            while let QuotaTake::Taken(_) = slot.take(clock.mono_ns()) {}
+            if node.shared.ask_for_lease(slot.clone(), LONG).await == Fact::StoreAway {
+                break;
+            }
+        }
+        let drawn = fake.state().quota.outstanding();
+        // A thousand units a second.
+        let pace = Pace {
+            limit: 1_000,
+            period_ns: 1_000_000_000,
+        };
+        let sharing = slot.clone();
+        eventually("the node has a share", move || {
+            sharing.take_share(pace, clock.mono_ns()).is_some()
+        })
+        .await;
+        fake.come_back();
+        let watched = fake.clone();
+        eventually("the store is told", move || {
+            let state = watched.state();
+            let items = state
+                .quota
+                .requests
+                .iter()
+                .flat_map(|request| &request.items);
+            items.map(|item| item.granted_total).max() > Some(drawn)
+        })
+        .await;
     })
     .await;
 }

@@ -47,7 +47,8 @@ async fn only_changed_chunks_are_fetched_and_superseded_ones_removed() {
         node.serves(2).await;
         let fetched: usize = fake.state().chunk_calls.iter().sum();
         assert_eq!(fetched, 3);
-        let (path, expected) = (dir.path().to_owned(), 16 + 1 + 1 + 1 + 1);
+        // Sixteen leaves of keys, and one chunk each of the rest, plans and their map among them.
+        let (path, expected) = (dir.path().to_owned(), 16 + 1 + 1 + 1 + 1 + 2);
         eventually("superseded chunks are gone", move || {
             chunk_files(&path).len() == expected
         })
