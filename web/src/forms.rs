@@ -6,6 +6,7 @@ pub mod api_keys;
 pub mod apis;
 pub mod audit;
 pub mod confirm;
+mod edition;
 pub mod nodes;
 pub mod password;
 pub mod plan_requests;
@@ -21,13 +22,18 @@ pub mod usage;
 use std::collections::BTreeMap;
 
 use domain::field::FieldError;
+pub use edition::seen;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// Messages by field name; [`FormErrors::FORM`] names the form as a whole. What only a database
 /// can know ("this name is taken") is added with [`FormErrors::insert`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FormErrors(BTreeMap<String, String>);
+pub struct FormErrors {
+    messages: BTreeMap<String, String>,
+    /// What is saved now in the fields where something else was typed.
+    saved: BTreeMap<String, Vec<String>>,
+}
 
 impl FormErrors {
     /// The key for a message that belongs to no single field.
@@ -42,7 +48,7 @@ impl FormErrors {
 
     /// Keeps the first message of a field.
     pub fn insert(&mut self, field: &str, message: impl Into<String>) {
-        self.0
+        self.messages
             .entry(field.to_owned())
             .or_insert_with(|| message.into());
     }
@@ -85,7 +91,7 @@ impl FormErrors {
 
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&str> {
-        self.0.get(field).map(String::as_str)
+        self.messages.get(field).map(String::as_str)
     }
 
     /// The message about the form as a whole.
@@ -96,7 +102,7 @@ impl FormErrors {
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.messages.is_empty()
     }
 
     /// The value if nothing was found wrong. A field that is wrong was parsed to a stand-in that

@@ -116,6 +116,8 @@ actions! {
     UpdateUpstream = "upstreams.update", Platform, Write, NOBODY;
     DeleteUpstream = "upstreams.delete", Platform, Write, NOBODY;
     ListNodes = "nodes.list", Platform, Read, NOBODY;
+    /// By the node itself, with an enrolment token.
+    EnrolNode = "nodes.enroll", Platform, Write, NOBODY;
     RevokeNode = "nodes.revoke", Platform, Write, NOBODY;
     ListEnrolTokens = "enroll_tokens.list", Platform, Read, NOBODY;
     CreateEnrolToken = "enroll_tokens.create", Platform, Write, NOBODY;

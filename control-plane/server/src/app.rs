@@ -8,6 +8,7 @@ use store::Db;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::health::MetricsReaders;
 use crate::mail::Mailer;
 use crate::nodes::directory::NodeDirectory;
 use crate::nodes::observations::Observations;
@@ -32,6 +33,8 @@ pub struct Inner {
     /// Where clients reach the gateway nodes, for the examples that pages show.
     pub gateway_url: Option<String>,
     pub trusted_proxies: Vec<IpNet>,
+    /// Who may read `/metrics`.
+    pub metrics_readers: MetricsReaders,
     pub passwords: Passwords,
     pub mailer: Mailer,
     pub throttles: Throttles,

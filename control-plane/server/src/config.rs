@@ -59,6 +59,11 @@ struct Arguments {
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     trusted_proxies: Vec<IpNet>,
 
+    /// What Prometheus sends as bearer token to read /metrics. Without it /metrics is served to
+    /// programs on this machine only, and only where PUBLIC_URL is loopback
+    #[arg(long, env = "METRICS_TOKEN", hide_env_values = true)]
+    metrics_token: Option<String>,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -92,6 +97,8 @@ pub struct Config {
     pub secret_key: SecretKey,
     pub smtp_url: Option<String>,
     pub trusted_proxies: Vec<IpNet>,
+    /// What `/metrics` asks for.
+    pub metrics_token: Option<String>,
     /// Without a trailing slash.
     pub gateway_url: Option<String>,
     /// A stack on one machine: operators see the outbox, and upstreams may be on loopback.
@@ -134,6 +141,7 @@ impl Config {
             secret_key: given.secret_key.parse()?,
             smtp_url: given.smtp_url,
             trusted_proxies: given.trusted_proxies,
+            metrics_token: given.metrics_token.filter(|token| !token.is_empty()),
             gateway_url: given
                 .gateway_url
                 .map(|url| url.trim_end_matches('/').to_owned()),

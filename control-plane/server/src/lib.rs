@@ -73,6 +73,7 @@ pub use crate::config::{Command, Config, ConfigError, TlsFiles};
 pub use crate::secret_box::{InvalidSecretKey, SecretKey};
 pub use crate::signals::cancel_on_signal;
 
+use crate::health::MetricsReaders;
 use crate::mail::Mailer;
 use crate::page::FormKey;
 use crate::passwords::Passwords;
@@ -160,6 +161,7 @@ async fn open(config: &Config) -> anyhow::Result<(App, Follower)> {
         is_local_stack: config.is_local_stack,
         gateway_url: config.gateway_url.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
+        metrics_readers: MetricsReaders::of(config),
         passwords: Passwords::new(),
         mailer,
         throttles: Throttles::default(),

@@ -230,6 +230,7 @@ fn server_config(
         secret_key: secret_key(data_dir)?,
         smtp_url: None,
         trusted_proxies: Vec::new(),
+        metrics_token: None,
         gateway_url: Some(format!("http://127.0.0.1:{}", ports.gateways[0])),
         is_local_stack: true,
     })

@@ -123,7 +123,7 @@ pub(super) const ADMIN: &[Page] = &[
     ),
     sent("/admin/nodes/enroll-tokens/{token}/revoke", &[]),
     both("/admin/requests/{request}/decline", &[("reason", "no")]),
-    sent("/admin/requests/{request}/approve", &[]),
+    both("/admin/requests/{request}/approve", &[]),
     both("/admin/nodes/{node}/revoke", &[]),
     both("/admin/plans/{plan}/retire", &[]),
     both("/admin/apis/{api}/routes/{route}/delete", &[]),

@@ -2,15 +2,18 @@
 
 use domain::api_key::AllowedIp;
 use domain::field::each;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::{FormErrors, one_of, optional_instant, required, words};
 
 /// `/t/{tenant}/keys/new` and `/t/{tenant}/keys/{key}`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ApiKeyForm {
+    /// Of what the form was filled from; empty for a new one.
+    #[serde(skip_serializing)]
+    pub edition: String,
     pub name: String,
     /// A checkbox: present when ticked. A switched-off key is refused and can be switched on.
     pub is_enabled: Option<String>,
@@ -23,6 +26,7 @@ pub struct ApiKeyForm {
     /// One address or network per line; empty: from anywhere.
     pub allowed_ips: String,
     /// One use, so that reloading the answer does not mint a second key. Only on `new`.
+    #[serde(skip_serializing)]
     pub form_nonce: String,
 }
 

@@ -2,13 +2,16 @@
 
 use domain::api::{BasePath, Cors, Host, KeyHeader};
 use domain::field::each;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{FormErrors, optional, optional_number, required, words};
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ApiForm {
+    /// Of what the form was filled from; empty for a new one.
+    #[serde(skip_serializing)]
+    pub edition: String,
     pub name: String,
     /// One per line; empty: any host, tried last.
     pub hosts: String,
@@ -28,11 +31,14 @@ pub struct ApiForm {
     pub cors_max_age_seconds: String,
     /// A checkbox: present when ticked.
     pub cors_allow_credentials: Option<String>,
+    /// Empty: served from a snapshot of any age.
+    pub max_stale_ms: String,
 }
 
 impl Default for ApiForm {
     fn default() -> Self {
         Self {
+            edition: String::new(),
             name: String::new(),
             hosts: String::new(),
             base_path: String::new(),
@@ -45,6 +51,7 @@ impl Default for ApiForm {
             cors_expose_headers: String::new(),
             cors_max_age_seconds: String::new(),
             cors_allow_credentials: None,
+            max_stale_ms: String::new(),
         }
     }
 }
@@ -58,6 +65,7 @@ pub struct ApiFields {
     pub api_key_header: String,
     pub audience: Option<String>,
     pub cors: Option<CorsFields>,
+    pub max_stale_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,24 +94,45 @@ impl ApiForm {
             ),
             api_key_header: self.api_key_header.trim().to_owned(),
             audience: optional(&self.audience),
-            cors: self.cors(e),
+            cors: CorsTyped {
+                allow_origins: &self.cors_allow_origins,
+                allow_methods: &self.cors_allow_methods,
+                allow_headers: &self.cors_allow_headers,
+                expose_headers: &self.cors_expose_headers,
+                max_age_seconds: &self.cors_max_age_seconds,
+                allow_credentials: self.cors_allow_credentials.is_some(),
+            }
+            .parse(e),
+            max_stale_ms: optional_number(e, "max_stale_ms", &self.max_stale_ms),
         };
         e.check_all(each("hosts", &parsed.hosts, Host::parse));
         e.check(BasePath::parse(&parsed.base_path));
         e.check(KeyHeader::parse(&parsed.api_key_header));
         errors.or(parsed)
     }
+}
 
-    fn cors(&self, errors: &mut FormErrors) -> Option<CorsFields> {
-        let max_age_seconds =
-            optional_number(errors, "cors_max_age_seconds", &self.cors_max_age_seconds);
+/// CORS settings as they are typed, of an API or of a route.
+pub(super) struct CorsTyped<'a> {
+    pub allow_origins: &'a str,
+    pub allow_methods: &'a str,
+    pub allow_headers: &'a str,
+    pub expose_headers: &'a str,
+    pub max_age_seconds: &'a str,
+    pub allow_credentials: bool,
+}
+
+impl CorsTyped<'_> {
+    /// `None`: no origins, no CORS.
+    pub(super) fn parse(&self, errors: &mut FormErrors) -> Option<CorsFields> {
+        let max_age_seconds = optional_number(errors, "cors_max_age_seconds", self.max_age_seconds);
         let cors = CorsFields {
-            allow_origins: words(&self.cors_allow_origins),
-            allow_methods: words(&self.cors_allow_methods),
-            allow_headers: words(&self.cors_allow_headers),
-            expose_headers: words(&self.cors_expose_headers),
+            allow_origins: words(self.allow_origins),
+            allow_methods: words(self.allow_methods),
+            allow_headers: words(self.allow_headers),
+            expose_headers: words(self.expose_headers),
             max_age_seconds,
-            allow_credentials: self.cors_allow_credentials.is_some(),
+            allow_credentials: self.allow_credentials,
         };
         if cors.allow_origins.is_empty() {
             return None;

@@ -1,9 +1,9 @@
 //! `/admin/plans/…` and the tenant's choice at `/t/{tenant}/plans`.
 
 use domain::field::each;
-use domain::plan::Rate;
+use domain::plan::{DEFAULT_QUOTA_GROUP, Rate};
 use domain::scope::Scope;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     FormErrors, number, one_of, optional, optional_decimal, optional_number, required, words,
@@ -11,9 +11,12 @@ use super::{
 use crate::format::minor_digits;
 
 /// `/admin/plans/new` and `/admin/plans/{plan}`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PlanForm {
+    /// Of what the form was filled from; empty for a new one.
+    #[serde(skip_serializing)]
+    pub edition: String,
     pub name: String,
     pub description: String,
     /// Requests per second, up to three decimals; empty: no rate limit.
@@ -23,6 +26,8 @@ pub struct PlanForm {
     pub quota_limit: String,
     pub quota_period: String,
     pub quota_offset: String,
+    /// Plans of one group share their counters.
+    pub quota_group: String,
     pub concurrency_limit: String,
     pub api_ids: Vec<String>,
     /// Separated by spaces.
@@ -36,12 +41,14 @@ pub struct PlanForm {
     pub rate_on_store_down: String,
     pub quota_on_store_down: String,
     /// `all` or `new`; only where an existing plan is changed.
+    #[serde(skip_serializing)]
     pub apply_to: String,
 }
 
 impl Default for PlanForm {
     fn default() -> Self {
         Self {
+            edition: String::new(),
             name: String::new(),
             description: String::new(),
             rate_limit: String::new(),
@@ -49,6 +56,7 @@ impl Default for PlanForm {
             quota_limit: String::new(),
             quota_period: "month".to_owned(),
             quota_offset: String::new(),
+            quota_group: DEFAULT_QUOTA_GROUP.to_owned(),
             concurrency_limit: String::new(),
             api_ids: Vec::new(),
             scopes: String::new(),
@@ -88,6 +96,7 @@ pub struct QuotaFields {
     pub period: &'static str,
     /// Subtracted from the first period.
     pub offset: u64,
+    pub group: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,10 +154,12 @@ impl PlanForm {
         let limit = number(errors, "quota_limit", &self.quota_limit);
         let period = one_of(errors, "quota_period", &self.quota_period, &QUOTA_PERIODS);
         let offset = optional_number(errors, "quota_offset", &self.quota_offset).unwrap_or(0);
+        let group = optional(&self.quota_group).unwrap_or_else(|| DEFAULT_QUOTA_GROUP.to_owned());
         Some(QuotaFields {
             limit,
             period,
             offset,
+            group,
         })
     }
 

@@ -4,15 +4,19 @@ use domain::field::each;
 use domain::plan::Rate;
 use domain::route::{Method, PathTemplate};
 use domain::scope::Scope;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::apis::{CorsFields, CorsTyped};
 use super::{FormErrors, optional, optional_decimal, optional_number, words};
 
 pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RouteForm {
+    /// Of what the form was filled from; empty for a new one.
+    #[serde(skip_serializing)]
+    pub edition: String,
     /// None ticked: any method.
     pub methods: Vec<String>,
     pub path: String,
@@ -31,6 +35,19 @@ pub struct RouteForm {
     pub idle_timeout_ms: String,
     /// Empty: the API's.
     pub upstream_id: String,
+    /// Empty: the node's own limit.
+    pub body_bytes_max: String,
+    /// How long a request may wait for a quota lease; empty: 50.
+    pub lease_wait_ms: String,
+    /// One per line; empty: the API's CORS.
+    pub cors_allow_origins: String,
+    /// Separated by spaces, as the two below.
+    pub cors_allow_methods: String,
+    pub cors_allow_headers: String,
+    pub cors_expose_headers: String,
+    pub cors_max_age_seconds: String,
+    /// A checkbox: present when ticked.
+    pub cors_allow_credentials: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +64,10 @@ pub struct RouteFields {
     pub first_byte_timeout_ms: Option<u64>,
     pub idle_timeout_ms: Option<u64>,
     pub upstream_id: Option<String>,
+    pub body_bytes_max: Option<u64>,
+    pub lease_wait_ms: Option<u64>,
+    /// Instead of the API's.
+    pub cors: Option<CorsFields>,
 }
 
 impl RouteForm {
@@ -69,6 +90,17 @@ impl RouteForm {
             ),
             idle_timeout_ms: optional_number(e, "idle_timeout_ms", &self.idle_timeout_ms),
             upstream_id: optional(&self.upstream_id),
+            body_bytes_max: optional_number(e, "body_bytes_max", &self.body_bytes_max),
+            lease_wait_ms: optional_number(e, "lease_wait_ms", &self.lease_wait_ms),
+            cors: CorsTyped {
+                allow_origins: &self.cors_allow_origins,
+                allow_methods: &self.cors_allow_methods,
+                allow_headers: &self.cors_allow_headers,
+                expose_headers: &self.cors_expose_headers,
+                max_age_seconds: &self.cors_max_age_seconds,
+                allow_credentials: self.cors_allow_credentials.is_some(),
+            }
+            .parse(e),
         };
         e.check(PathTemplate::parse(&parsed.path));
         e.check_all(each("methods", &parsed.methods, Method::parse));

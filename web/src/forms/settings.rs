@@ -1,12 +1,15 @@
 //! `/t/{tenant}/settings`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{FormErrors, required};
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SettingsForm {
+    /// Of what the form was filled from; empty for a new one.
+    #[serde(skip_serializing)]
+    pub edition: String,
     pub name: String,
 }
 

@@ -1,15 +1,18 @@
 //! `/admin/upstreams/new` and `/admin/upstreams/{upstream}`.
 
 use domain::upstream::NewTarget;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{FormErrors, optional_number, required};
 
 /// Targets are rows: the n-th `target_url` goes with the n-th `target_weight`; rows without an
 /// address are left out.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UpstreamForm {
+    /// Of what the form was filled from; empty for a new one.
+    #[serde(skip_serializing)]
+    pub edition: String,
     pub name: String,
     pub target_url: Vec<String>,
     pub target_weight: Vec<String>,
@@ -68,6 +71,7 @@ mod tests {
     fn form(rows: &[(&str, &str)]) -> UpstreamForm {
         UpstreamForm {
             name: "orders".to_owned(),
+            edition: String::new(),
             target_url: rows.iter().map(|(url, _)| (*url).to_owned()).collect(),
             target_weight: rows.iter().map(|(_, w)| (*w).to_owned()).collect(),
         }

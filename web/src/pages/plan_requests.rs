@@ -27,6 +27,8 @@ pub struct PlanRequestRow {
     pub limits: String,
     /// What the tenant has now: `Growth`, or `No plan`.
     pub present_plan: String,
+    /// Subscriptions that approving ends, each with its APIs.
+    pub ends: Vec<String>,
     pub asked_by: String,
     pub created_at: Moment,
     pub message: Option<String>,
@@ -61,6 +63,7 @@ impl PlanRequestRow {
             plan_name: "Scale".to_owned(),
             limits: "500 per second, burst 1,000, no quota, €490.00 per month".to_owned(),
             present_plan: "Growth".to_owned(),
+            ends: vec!["Growth (Orders, Tracking)".to_owned()],
             asked_by: samples::PERSON.to_owned(),
             created_at: samples::ago(Duration::hours(3)),
             message: Some("We launch in three countries on Monday.".to_owned()),
@@ -87,6 +90,7 @@ impl PlanRequests {
                     tenant_name: samples::HOSTILE.to_owned(),
                     message: None,
                     present_plan: "No plan".to_owned(),
+                    ends: Vec::new(),
                     ..PlanRequestRow::sample()
                 },
             ],

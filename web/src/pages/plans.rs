@@ -69,6 +69,8 @@ pub struct RequestPlan {
     pub shell: Shell,
     pub tenant_id: String,
     pub plan: PlanCard,
+    /// Subscriptions that end if it is approved, each with its APIs.
+    pub ends: Vec<String>,
     pub form: RequestPlanForm,
     pub errors: FormErrors,
 }
@@ -253,6 +255,7 @@ impl RequestPlan {
             shell: samples::tenant_shell(TenantTab::Plans),
             tenant_id: samples::TENANT.to_owned(),
             plan: PlanCard::sample("Scale", "€490.00 per month", PlanOffer::Request),
+            ends: vec!["Growth (Orders, Tracking)".to_owned()],
             form: RequestPlanForm {
                 message: samples::HOSTILE.to_owned(),
             },
@@ -329,6 +332,24 @@ impl PlanEditor {
             form: PlanForm::default(),
             errors: FormErrors::default(),
             apis: samples::api_choices(&[]),
+        }
+    }
+
+    /// Somebody else saved meanwhile.
+    #[must_use]
+    pub fn sample_edited_meanwhile() -> Self {
+        let present = Self::sample_existing();
+        let saved = PlanForm {
+            description: samples::HOSTILE.to_owned(),
+            rate_limit: "25".to_owned(),
+            quota_period: "day".to_owned(),
+            is_self_service: None,
+            api_ids: Vec::new(),
+            ..present.form.clone()
+        };
+        Self {
+            errors: FormErrors::edited_meanwhile(&present.form, &saved),
+            ..present
         }
     }
 

@@ -55,6 +55,7 @@ impl Settings {
             tenant_id: samples::TENANT.to_owned(),
             created_at: samples::ago(Duration::days(40)),
             form: SettingsForm {
+                edition: "3".to_owned(),
                 name: "Northwind Freight".to_owned(),
             },
             errors: FormErrors::default(),
@@ -70,6 +71,7 @@ impl Settings {
     pub fn sample_errors() -> Self {
         Self {
             form: SettingsForm {
+                edition: "3".to_owned(),
                 name: samples::HOSTILE.to_owned(),
             },
             errors: FormErrors::of("name", "Another tenant has this name."),

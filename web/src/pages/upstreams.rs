@@ -73,6 +73,7 @@ impl UpstreamEditor {
     #[must_use]
     pub fn sample_errors() -> Self {
         let form = UpstreamForm {
+            edition: "3".to_owned(),
             name: "orders-service".to_owned(),
             target_url: vec![
                 "http://10.0.4.11:8080".to_owned(),

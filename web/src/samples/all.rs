@@ -130,6 +130,10 @@ fn operator() -> Result<Rendered, askama::Error> {
             plans::PlanEditor::sample_existing().render()?,
         ),
         (
+            "admin-plan-edited-meanwhile",
+            plans::PlanEditor::sample_edited_meanwhile().render()?,
+        ),
+        (
             "admin-plan-errors",
             plans::PlanEditor::sample_errors().render()?,
         ),

@@ -17,7 +17,7 @@ use web::chart::Chart;
 use web::format::{input_date_time, moment, relative, thousands};
 use web::forms::api_keys::{ApiKeyFields, ApiKeyForm, RotateApiKeyForm};
 use web::forms::usage::UsageBucket;
-use web::forms::{Choice, FormErrors};
+use web::forms::{Choice, FormErrors, seen};
 use web::layout::{Badge, TenantTab, Tone};
 use web::pages::api_keys::{
     ApiKeyCreated, ApiKeyPage, ApiKeyRow, ApiKeys, NewApiKey, RotateApiKey,
@@ -31,7 +31,9 @@ use super::{
 use crate::action::{ActionError, Tx};
 use crate::app::App;
 use crate::clock::Now;
-use crate::page::{Answer, Failure, Member, Nonce, form_errors, go_to, invalid, once, page};
+use crate::page::{
+    Answer, Failure, Member, Nonce, edited_meanwhile, form_errors, go_to, invalid, once, page,
+};
 use crate::subscriptions;
 use crate::usage::{self, Question};
 
@@ -256,6 +258,7 @@ async fn show_one(
 
 fn filled(key: &ApiKey) -> ApiKeyForm {
     ApiKeyForm {
+        edition: key.edition.to_string(),
         name: key.name.clone(),
         is_enabled: key.is_enabled.then(|| "on".to_owned()),
         expires_at: key.expires_at.map(input_date_time).unwrap_or_default(),
@@ -333,7 +336,10 @@ async fn update_here(
     {
         Err(errors) => errors,
         Ok(terms) => {
-            let edit = KeyEdit { terms, seen: None };
+            let edit = KeyEdit {
+                terms,
+                seen: seen(&form.edition),
+            };
             match update(authority, &mut tx, (tenant, id), edit, now).await {
                 Ok(key) => {
                     tx.commit().await?;
@@ -343,6 +349,10 @@ async fn update_here(
                     );
                     member.flash(Tone::Good, &text).await?;
                     return go_to(&format!("/t/{tenant}/keys/{id}"));
+                }
+                Err(ActionError::EditedMeanwhile) => {
+                    drop(tx);
+                    return overtaken(&app, &member, (id, form), now).await;
                 }
                 Err(cause) => {
                     drop(tx);
@@ -355,6 +365,25 @@ async fn update_here(
     let answer = edit_page(&mut tx, &member, &before, (form, errors), now).await?;
     tx.commit().await?;
     invalid(&answer)
+}
+
+async fn overtaken(
+    app: &App,
+    member: &Member,
+    (id, typed): (ApiKeyId, ApiKeyForm),
+    now: Now,
+) -> Answer {
+    let mut tx = Tx::open(app, &member.authority).await?;
+    let key = show(&member.authority, &mut tx, member.tenant.id, id).await?;
+    let saved = filled(&key);
+    let errors = FormErrors::edited_meanwhile(&typed, &saved);
+    let form = ApiKeyForm {
+        edition: saved.edition,
+        ..typed
+    };
+    let answer = edit_page(&mut tx, member, &key, (form, errors), now).await?;
+    tx.commit().await?;
+    edited_meanwhile(&answer)
 }
 
 async fn show_rotate(

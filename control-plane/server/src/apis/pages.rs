@@ -11,9 +11,9 @@ use domain::plan::Plan;
 use domain::upstream::Upstream;
 use store::PlatformTx;
 use store::plans::Listed;
-use web::format::plural;
+use web::format::{plural, thousands};
 use web::forms::apis::{ApiFields, ApiForm, CorsFields};
-use web::forms::{Choice, FormErrors};
+use web::forms::{Choice, FormErrors, seen};
 use web::layout::{OperatorTab, Tone};
 use web::pages::apis::{ApiEditor, ApiRow, Apis, ExistingApi};
 use web::pages::confirm::Confirm;
@@ -26,7 +26,7 @@ use crate::action::ActionError;
 use crate::app::App;
 use crate::clock::Now;
 use crate::json::At;
-use crate::page::{Answer, Failure, Operator, form_errors, go_to, invalid, page};
+use crate::page::{Answer, Failure, Operator, edited_meanwhile, form_errors, go_to, invalid, page};
 use crate::routes;
 
 /// APIs, upstreams and plans are few: a page shows all of them.
@@ -159,6 +159,7 @@ async fn editor_of(
 fn filled(api: &Api) -> ApiForm {
     let cors = api.cors.clone().unwrap_or_default();
     ApiForm {
+        edition: api.edition.to_string(),
         name: api.name.clone(),
         hosts: api.hosts.join("\n"),
         base_path: api.base_path.clone(),
@@ -174,11 +175,12 @@ fn filled(api: &Api) -> ApiForm {
             seconds => seconds.to_string(),
         },
         cors_allow_credentials: cors.allow_credentials.then(|| "on".to_owned()),
+        max_stale_ms: api.max_stale_ms.map(thousands).unwrap_or_default(),
     }
 }
 
-/// What the form says; what stands in no field of it stays as it is.
-fn terms(fields: ApiFields, present: Option<&Api>) -> Result<ApiTerms, ActionError> {
+/// What the form says.
+fn terms(fields: ApiFields) -> Result<ApiTerms, ActionError> {
     let upstream_id = fields.upstream_id.parse().map_err(|_| {
         let message = "Choose where requests go.";
         ActionError::from(FieldError::new("upstream_id", "invalid", message))
@@ -191,12 +193,12 @@ fn terms(fields: ApiFields, present: Option<&Api>) -> Result<ApiTerms, ActionErr
         api_key_header: fields.api_key_header,
         audience: fields.audience,
         cors: fields.cors.map(cors),
-        max_stale_ms: present.and_then(|api| api.max_stale_ms),
+        max_stale_ms: fields.max_stale_ms,
     };
     input.parse().map_err(ActionError::Invalid)
 }
 
-fn cors(fields: CorsFields) -> CorsInput {
+pub(crate) fn cors(fields: CorsFields) -> CorsInput {
     let seconds = fields.max_age_seconds.unwrap_or(0);
     CorsInput {
         allow_origins: fields.allow_origins,
@@ -242,7 +244,7 @@ async fn create_from(
     now: Now,
 ) -> Result<Api, ActionError> {
     let mut tx = app.db.platform_tx().await?;
-    let api = create(&operator.authority, &mut tx, terms(fields, None)?, now).await?;
+    let api = create(&operator.authority, &mut tx, terms(fields)?, now).await?;
     tx.commit().await?;
     Ok(api)
 }
@@ -260,28 +262,44 @@ async fn update_here(
 ) -> Answer {
     let errors = match form.parse() {
         Err(errors) => errors,
-        Ok(fields) => match update_from(&app, &operator, (id, fields), now).await {
-            Ok(api) => {
-                let text = format!("API “{}” was saved.", api.name);
-                operator.flash(Tone::Good, &text).await?;
-                return go_to(&format!("/admin/apis/{id}"));
+        Ok(fields) => {
+            match update_from(&app, &operator, (id, seen(&form.edition), fields), now).await {
+                Ok(api) => {
+                    let text = format!("API “{}” was saved.", api.name);
+                    operator.flash(Tone::Good, &text).await?;
+                    return go_to(&format!("/admin/apis/{id}"));
+                }
+                Err(ActionError::EditedMeanwhile) => {
+                    return overtaken((&app, &operator), id, form).await;
+                }
+                Err(cause) => form_errors(cause)?,
             }
-            Err(cause) => form_errors(cause)?,
-        },
+        }
     };
     invalid(&editor_of((&app, &operator), id, Some((form, errors))).await?)
+}
+
+async fn overtaken(at: (&App, &Operator), id: ApiId, typed: ApiForm) -> Answer {
+    let mut tx = at.0.db.platform_tx().await?;
+    let saved = filled(&find(&at.1.authority, &mut tx, id).await?);
+    tx.commit().await?;
+    let errors = FormErrors::edited_meanwhile(&typed, &saved);
+    let form = ApiForm {
+        edition: saved.edition,
+        ..typed
+    };
+    edited_meanwhile(&editor_of(at, id, Some((form, errors))).await?)
 }
 
 async fn update_from(
     app: &App,
     operator: &Operator,
-    (id, fields): (ApiId, ApiFields),
+    (id, seen, fields): (ApiId, Option<i32>, ApiFields),
     now: Now,
 ) -> Result<Api, ActionError> {
     let mut tx = app.db.platform_tx().await?;
-    let present = find(&operator.authority, &mut tx, id).await?;
-    let terms = terms(fields, Some(&present))?;
-    let api = update(&operator.authority, &mut tx, (id, None), terms, now).await?;
+    let terms = terms(fields)?;
+    let api = update(&operator.authority, &mut tx, (id, seen), terms, now).await?;
     tx.commit().await?;
     Ok(api)
 }

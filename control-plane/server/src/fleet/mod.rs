@@ -5,7 +5,8 @@ mod pages;
 pub(crate) mod rotation;
 
 use domain::FieldError;
-use domain::id::{EnrolTokenId, NodeId};
+use domain::audit::{Actor, Event};
+use domain::id::{EnrolTokenId, EventId, NodeId};
 use domain::node::{EnrolTokenName, EnrolTokenRecord, Labels, Node, TOKEN_USES_MAX};
 use domain::permission::Action;
 use snapshot::enrol::EnrolToken;
@@ -147,6 +148,24 @@ pub(crate) async fn list(
 ) -> Result<Vec<Node>, ActionError> {
     authority.require(Action::ListNodes)?;
     Ok(store::nodes::list(tx, after, limit).await?)
+}
+
+/// Writes down that a node was enrolled, by the node itself.
+pub(crate) async fn note_enrolled(tx: &mut PlatformTx, node: &Node, now: Now) -> store::Result<()> {
+    let event = Event {
+        id: EventId(Uuid::now_v7()),
+        tenant_id: None,
+        actor: Actor::node(node.id, &node.name),
+        action: Action::EnrolNode.name().to_owned(),
+        noun: "node".to_owned(),
+        noun_id: Some(node.id.0),
+        noun_label: node.name.clone(),
+        before: None,
+        after: serde_json::to_value(NodeView::of(node)).ok(),
+        request_id: None,
+        at: now.0,
+    };
+    store::audit::insert(tx, &event).await
 }
 
 /// Refuses the node from now on and rotates what it knew: secrets are sealed under a new data key,

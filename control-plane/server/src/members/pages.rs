@@ -8,16 +8,17 @@ use domain::permission::Action;
 use domain::role::Role;
 use domain::tenant::TenantName;
 use web::format::moment;
-use web::forms::FormErrors;
 use web::forms::settings::SettingsForm;
+use web::forms::{FormErrors, seen};
 use web::layout::{TenantTab, Tone};
 use web::pages::settings::{MemberRow, Settings};
 
 use super::list;
+use crate::action::ActionError;
 use crate::action::Tx;
 use crate::app::App;
 use crate::clock::Now;
-use crate::page::{Answer, Failure, Member, form_errors, go_to, invalid, page};
+use crate::page::{Answer, Failure, Member, edited_meanwhile, form_errors, go_to, invalid, page};
 use crate::tenants;
 
 /// People that the settings page shows.
@@ -28,10 +29,15 @@ pub(crate) fn pages() -> Router<App> {
 }
 
 async fn show(State(app): State<App>, member: Member, now: Now) -> Answer {
-    let form = SettingsForm {
-        name: member.tenant.name.clone(),
-    };
+    let form = filled(&member);
     page(&build(&app, &member, (form, FormErrors::default()), now).await?)
+}
+
+fn filled(member: &Member) -> SettingsForm {
+    SettingsForm {
+        edition: member.tenant.edition.to_string(),
+        name: member.tenant.name.clone(),
+    }
 }
 
 async fn rename(
@@ -44,11 +50,21 @@ async fn rename(
     let errors = match parse(&form) {
         Ok(name) => {
             let mut tx = Tx::open(&app, authority).await?;
-            match tenants::rename(authority, &mut tx, (tenant, None), name, now).await {
+            let at = (tenant, seen(&form.edition));
+            match tenants::rename(authority, &mut tx, at, name, now).await {
                 Ok(_) => {
                     tx.commit().await?;
                     member.flash(Tone::Good, "The name is changed.").await?;
                     return go_to(&format!("/t/{tenant}/settings"));
+                }
+                Err(ActionError::EditedMeanwhile) => {
+                    let saved = filled(&member);
+                    let errors = FormErrors::edited_meanwhile(&form, &saved);
+                    let form = SettingsForm {
+                        edition: saved.edition,
+                        ..form
+                    };
+                    return edited_meanwhile(&build(&app, &member, (form, errors), now).await?);
                 }
                 Err(cause) => form_errors(cause)?,
             }

@@ -16,6 +16,7 @@ use super::call::malformed;
 use super::protobuf;
 use crate::app::App;
 use crate::clock::Now;
+use crate::fleet;
 use crate::problem::Problem;
 use crate::publish::publisher::load_trust;
 use crate::secret_box::{Purpose, SecretBox};
@@ -50,6 +51,11 @@ async fn create(State(app): State<App>, now: Now, body: Bytes) -> Result<Respons
             EnrolError::Store(cause) => cause.into(),
             EnrolError::Refused(refusal) => refused(refusal.to_string()),
         })?;
+    if is_new {
+        fleet::note_enrolled(&mut tx, &node, now)
+            .await
+            .map_err(internal)?;
+    }
     let data_keys = sealed_data_keys(&mut tx, &app.secrets, &request.seal_key).await?;
     tx.commit().await?;
     tracing::info!(node = %node.id, name = node.name, is_new, "a node was enrolled");
@@ -120,4 +126,52 @@ fn internal(cause: impl std::error::Error) -> Problem {
 
 fn refused(detail: impl Into<String>) -> Problem {
     Problem::unauthorized("enroll_token_invalid", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+    use axum::body::Body;
+    use domain::role::PlatformRole;
+    use http::Request;
+    use prost::Message;
+    use serde_json::json;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::testing::Stack;
+
+    #[tokio::test]
+    async fn enrolling_a_node_leaves_one_event_however_often_it_is_repeated() {
+        let stack = Stack::new().await;
+        let operator = stack
+            .person("op@example.com", Some(PlatformRole::Operator))
+            .await;
+        let program = stack.program_of(operator, &[]).await;
+        let made = program
+            .post("/nodes/enroll-tokens", json!({"name": "edge"}))
+            .await;
+        let token = made.body["value"].as_str().expect("a token").to_owned();
+        let key = Ed25519KeyPair::generate().expect("a key");
+        let request = EnrolRequest {
+            proof: key.sign(token.as_bytes()).as_ref().to_vec(),
+            signing_key: key.public_key().as_ref().to_vec(),
+            seal_key: crate::random::bytes::<32>().to_vec(),
+            name: "edge-1".to_owned(),
+            software_version: "test".to_owned(),
+            token,
+        };
+        for _ in 0..2 {
+            let call = Request::post(PATH)
+                .body(Body::from(request.encode_to_vec()))
+                .expect("a request");
+            let answer = crate::router(&stack.app).oneshot(call).await;
+            let answer = answer.expect("the router answers");
+            assert_eq!(answer.status(), StatusCode::OK, "{answer:?}");
+        }
+        let events = program.get("/audit-events?action=nodes.enroll").await;
+        let items = events.body["items"].as_array().expect("items");
+        assert_eq!(items.len(), 1, "{events:?}");
+        assert_eq!(items[0]["actor"]["label"], "edge-1", "{events:?}");
+    }
 }

@@ -93,6 +93,13 @@ pub(crate) fn invalid(with_errors: &impl web::Template) -> Answer {
     Ok(response)
 }
 
+/// The page of a form that somebody else's edit overtook: what was typed beside what is saved.
+pub(crate) fn edited_meanwhile(with_both: &impl web::Template) -> Answer {
+    let mut response = page(with_both)?;
+    *response.status_mut() = StatusCode::PRECONDITION_FAILED;
+    Ok(response)
+}
+
 /// After a form was accepted: the browser fetches the next page.
 pub(crate) fn go_to(path: &str) -> Answer {
     Ok(Redirect::to(path).into_response())

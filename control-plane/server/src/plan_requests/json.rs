@@ -16,6 +16,7 @@ use crate::action::ActionError;
 use crate::app::App;
 use crate::clock::Now;
 use crate::json::{self, At, Caller, Creation, Listed, Nothing, PageQuery, Search, Stop};
+use crate::subscriptions::Conflicting;
 use crate::subscriptions::view::SubscriptionView;
 
 pub const REASON_CHARS_MAX: usize = 2_000;
@@ -97,7 +98,8 @@ async fn approve(
     creation: Creation<Nothing>,
 ) -> Result<Response, Stop> {
     let (mut work, caller, _) = creation.begin(&app).await?;
-    let active = super::approve(&caller.authority, work.platform()?, id, now).await?;
+    let order = (id, &Conflicting::End);
+    let active = super::approve(&caller.authority, work.platform()?, order, now).await?;
     let answer = work
         .done(active.edition, &SubscriptionView::of(&active))
         .await;

@@ -14,7 +14,7 @@ use crate::action::{self, ActionError, Change, Subject};
 use crate::authority::Authority;
 use crate::clock::Now;
 use crate::mail::{self, Letter};
-use crate::subscriptions;
+use crate::subscriptions::{self, Conflicting};
 
 pub(crate) use json::api;
 pub(crate) use pages::pages;
@@ -70,22 +70,19 @@ pub(crate) async fn get(
     })
 }
 
-/// Gives the plan. Subscriptions of the tenant that cannot stand beside it end: the tenant changes
-/// over.
+/// Gives the plan. Subscriptions of the tenant that cannot stand beside it end, as far as the
+/// caller says so: the tenant changes over.
 pub(crate) async fn approve(
     authority: &Authority,
     tx: &mut PlatformTx,
-    id: SubscriptionId,
+    (id, conflicting): (SubscriptionId, &Conflicting),
     now: Now,
 ) -> Result<Subscription, ActionError> {
     authority.require(Action::ApprovePlanRequest)?;
     let asked = pending(tx, id).await?;
     let plan = store::plans::get(tx, asked.plan_id).await?;
     let tenant = asked.tenant_id;
-    let ended = subscriptions::conflicting(tx, tenant, &plan).await?;
-    for other in &ended {
-        store::subscriptions::end(tx, tenant, other.id, now.0, None).await?;
-    }
+    let ended = subscriptions::make_room(authority, tx, (tenant, &plan), conflicting, now).await?;
     let active = store::subscriptions::activate(tx, tenant, id, now.0).await?;
     let told = json!({
         "status": active.status,

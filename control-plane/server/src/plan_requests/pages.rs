@@ -2,17 +2,19 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum_extra::extract::Form;
 use domain::audit::Event;
 use domain::id::{SubscriptionId, TenantId};
 use domain::permission::Action;
+use serde::Deserialize;
 use store::PlatformTx;
 use store::audit::Filter;
 use web::format::moment;
 use web::forms::FormErrors;
 use web::forms::plan_requests::DeclineRequestForm;
 use web::layout::{Badge, OperatorTab, Tone};
+use web::pages::confirm::Confirm;
 use web::pages::plan_requests::{AnsweredRequestRow, DeclineRequest, PlanRequestRow, PlanRequests};
 
 use super::{PlanRequest, approve, decline, get as find, json::reason, list};
@@ -21,7 +23,9 @@ use crate::app::App;
 use crate::clock::Now;
 use crate::json::At;
 use crate::page::{Answer, Failure, Operator, form_errors, go_to, invalid, page};
-use crate::subscriptions::{burst_text, price_text, quota_text, rate_text};
+use crate::subscriptions::{
+    Conflicting, burst_text, conflicting, price_text, quota_text, rate_text, with_apis,
+};
 
 const PENDING_MAX: u32 = 200;
 const ANSWERED_MAX: usize = 10;
@@ -29,7 +33,10 @@ const ANSWERED_MAX: usize = 10;
 pub(crate) fn pages() -> Router<App> {
     Router::new()
         .route("/admin/requests", get(show_list))
-        .route("/admin/requests/{request}/approve", post(approve_here))
+        .route(
+            "/admin/requests/{request}/approve",
+            get(show_approve).post(approve_here),
+        )
         .route(
             "/admin/requests/{request}/decline",
             get(show_decline).post(decline_here),
@@ -59,6 +66,7 @@ async fn row(
     let plan = store::plans::get(tx, asked.plan_id).await?;
     let present = store::subscriptions::all_tenants_active_of(tx, &[asked.tenant_id]).await?;
     let names: Vec<String> = present.into_iter().map(|one| one.plan_name).collect();
+    let blocks = conflicting(tx, asked.tenant_id, &plan).await?;
     let terms = &plan.terms;
     let mut limits = vec![rate_text(terms)];
     if terms.rate.is_some() {
@@ -77,6 +85,7 @@ async fn row(
             true => "No plan".to_owned(),
             false => names.join(", "),
         },
+        ends: with_apis(tx, &blocks).await?,
         asked_by: request
             .asked_by
             .clone()
@@ -122,19 +131,80 @@ async fn answered(tx: &mut PlatformTx, now: Now) -> Result<Vec<AnsweredRequestRo
     Ok(rows.collect())
 }
 
+async fn show_approve(
+    State(app): State<App>,
+    operator: Operator,
+    At(id): At<SubscriptionId>,
+) -> Answer {
+    operator.authority.require(Action::ApprovePlanRequest)?;
+    let mut tx = app.db.platform_tx().await?;
+    let request = find(&operator.authority, &mut tx, id).await?;
+    let (tenant, name) = (request.subscription.tenant_id, request.tenant_name);
+    let plan = store::plans::get(&mut tx, request.subscription.plan_id).await?;
+    let blocks = conflicting(&mut tx, tenant, &plan).await?;
+    let mut consequences: Vec<String> = with_apis(&mut tx, &blocks)
+        .await?
+        .iter()
+        .map(|one| format!("The tenant's subscription to {one} ends now."))
+        .collect();
+    tx.commit().await?;
+    if blocks.is_empty() {
+        consequences.push("Nothing else ends.".to_owned());
+    }
+    consequences.push(format!(
+        "{} is in force within about a second: {}, {}.",
+        plan.name,
+        rate_text(&plan.terms),
+        quota_text(&plan.terms)
+    ));
+    consequences.push("What was used of a quota in this period stays used.".to_owned());
+    page(&Confirm {
+        shell: operator.shell(OperatorTab::Requests),
+        title: format!("Give {} to {name}?", plan.name),
+        intro: "Whoever asked for it is told by mail.".to_owned(),
+        consequences,
+        action: format!("/admin/requests/{id}/approve"),
+        button: "Approve".to_owned(),
+        is_danger: false,
+        cancel_href: "/admin/requests".to_owned(),
+        before: None,
+        typed: None,
+        errors: FormErrors::default(),
+        fields: blocks
+            .iter()
+            .map(|one| ("ends".to_owned(), one.id.to_string()))
+            .collect(),
+    })
+}
+
+/// What the page said would end.
+#[derive(Deserialize)]
+struct Confirmed {
+    #[serde(default)]
+    ends: Vec<SubscriptionId>,
+}
+
 async fn approve_here(
     State(app): State<App>,
     operator: Operator,
     At(id): At<SubscriptionId>,
     now: Now,
+    Form(confirmed): Form<Confirmed>,
 ) -> Answer {
+    let order = (id, &Conflicting::EndShown(confirmed.ends));
     let mut tx = app.db.platform_tx().await?;
-    match approve(&operator.authority, &mut tx, id, now).await {
+    match approve(&operator.authority, &mut tx, order, now).await {
         Ok(active) => {
             tx.commit().await?;
             app.mailer.wake();
             let text = format!("“{}” is in force.", active.plan_name);
             operator.flash(Tone::Good, &text).await?;
+        }
+        Err(ActionError::EditedMeanwhile) => {
+            let text =
+                "The tenant's plans changed in the meantime. Nothing was done yet: look again.";
+            operator.flash(Tone::Warning, text).await?;
+            return go_to(&format!("/admin/requests/{id}/approve"));
         }
         Err(ActionError::Conflict(conflict)) => {
             operator.flash(Tone::Danger, &conflict.to_string()).await?;

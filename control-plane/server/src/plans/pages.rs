@@ -7,11 +7,11 @@ use axum_extra::extract::Form;
 use domain::FieldError;
 use domain::field::each;
 use domain::id::PlanId;
-use domain::plan::{ApplyTo, DEFAULT_QUOTA_GROUP, OnStoreDown, Plan};
+use domain::plan::{ApplyTo, OnStoreDown, Plan};
 use store::PlatformTx;
 use web::format::{decimal, minor_digits, plural, thousands};
 use web::forms::plans::{PlanFields, PlanForm, PriceFields, QuotaFields};
-use web::forms::{Choice, FormErrors};
+use web::forms::{Choice, FormErrors, seen};
 use web::layout::{Badge, OperatorTab, Tone};
 use web::pages::confirm::Confirm;
 use web::pages::plans::{ExistingPlan, PlanEditor, PlanRow, Plans};
@@ -22,7 +22,7 @@ use crate::action::ActionError;
 use crate::app::App;
 use crate::clock::Now;
 use crate::json::{At, PerSecond};
-use crate::page::{Answer, Failure, Operator, form_errors, go_to, invalid, page};
+use crate::page::{Answer, Failure, Operator, edited_meanwhile, form_errors, go_to, invalid, page};
 use crate::subscriptions::{burst_text, price_text, quota_text, rate_text};
 
 /// Plans and APIs are few: a page shows all of them.
@@ -154,6 +154,7 @@ fn filled(plan: &Plan) -> PlanForm {
     let (rate, quota, price) = (terms.rate, terms.quota.as_ref(), terms.price.as_ref());
     let number = |number: Option<u64>| number.map(thousands).unwrap_or_default();
     PlanForm {
+        edition: plan.edition.to_string(),
         name: plan.name.clone(),
         description: plan.description.clone(),
         rate_limit: rate
@@ -163,6 +164,7 @@ fn filled(plan: &Plan) -> PlanForm {
         quota_limit: number(quota.map(|quota| quota.limit)),
         quota_period: quota.map_or(form.quota_period, |quota| quota.period.to_string()),
         quota_offset: number(quota.map(|quota| quota.offset).filter(|offset| *offset > 0)),
+        quota_group: quota.map_or(form.quota_group, |quota| quota.group.clone()),
         concurrency_limit: number(terms.concurrency.map(u64::from)),
         api_ids: terms.api_ids.iter().map(ToString::to_string).collect(),
         scopes: domain::scope::texts(&terms.scopes).join(" "),
@@ -180,10 +182,8 @@ fn filled(plan: &Plan) -> PlanForm {
     }
 }
 
-/// What the form says; what stands in no field of it stays as it is.
-fn new_plan(fields: PlanFields, present: Option<&Plan>) -> Result<(NewPlan, ApplyTo), ActionError> {
-    let group = present.and_then(|plan| plan.terms.quota.as_ref());
-    let group = group.map_or(DEFAULT_QUOTA_GROUP, |quota| &quota.group);
+/// What the form says.
+fn new_plan(fields: PlanFields) -> Result<(NewPlan, ApplyTo), ActionError> {
     let api_ids = each("api_ids", &fields.api_ids, |id| {
         id.parse()
             .map_err(|_| FieldError::new("api_ids", "invalid", "Choose from the list."))
@@ -197,10 +197,7 @@ fn new_plan(fields: PlanFields, present: Option<&Plan>) -> Result<(NewPlan, Appl
             .rate_limit_thousandths
             .map(|thousandths| PerSecond { thousandths }),
         burst_limit: fields.burst_limit,
-        quota: fields
-            .quota
-            .map(|quota| quota_input(&quota, group))
-            .transpose()?,
+        quota: fields.quota.map(quota_input).transpose()?,
         concurrency_limit: concurrency.map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
         api_ids,
         scopes: fields.scopes,
@@ -213,12 +210,12 @@ fn new_plan(fields: PlanFields, present: Option<&Plan>) -> Result<(NewPlan, Appl
     Ok((input.parse().map_err(ActionError::Invalid)?, apply_to))
 }
 
-fn quota_input(quota: &QuotaFields, group: &str) -> Result<QuotaInput, ActionError> {
+fn quota_input(quota: QuotaFields) -> Result<QuotaInput, ActionError> {
     Ok(QuotaInput {
         limit: quota.limit,
         period: choice("quota_period", quota.period)?,
         offset: quota.offset,
-        group: group.to_owned(),
+        group: quota.group,
     })
 }
 
@@ -270,7 +267,7 @@ async fn create_from(
     now: Now,
 ) -> Result<Plan, ActionError> {
     let mut tx = app.db.platform_tx().await?;
-    let (new, _) = new_plan(fields, None)?;
+    let (new, _) = new_plan(fields)?;
     let plan = create(&operator.authority, &mut tx, new, now).await?;
     tx.commit().await?;
     Ok(plan)
@@ -289,28 +286,44 @@ async fn update_here(
 ) -> Answer {
     let errors = match form.parse() {
         Err(errors) => errors,
-        Ok(fields) => match update_from(&app, &operator, (id, fields), now).await {
-            Ok(plan) => {
-                let text = format!("Plan “{}” was saved.", plan.name);
-                operator.flash(Tone::Good, &text).await?;
-                return go_to("/admin/plans");
+        Ok(fields) => {
+            match update_from(&app, &operator, (id, seen(&form.edition), fields), now).await {
+                Ok(plan) => {
+                    let text = format!("Plan “{}” was saved.", plan.name);
+                    operator.flash(Tone::Good, &text).await?;
+                    return go_to("/admin/plans");
+                }
+                Err(ActionError::EditedMeanwhile) => {
+                    return overtaken((&app, &operator), id, form).await;
+                }
+                Err(cause) => form_errors(cause)?,
             }
-            Err(cause) => form_errors(cause)?,
-        },
+        }
     };
     invalid(&editor_of((&app, &operator), id, Some((form, errors))).await?)
+}
+
+async fn overtaken(at: (&App, &Operator), id: PlanId, typed: PlanForm) -> Answer {
+    let mut tx = at.0.db.platform_tx().await?;
+    let saved = filled(&find(&at.1.authority, &mut tx, id).await?);
+    tx.commit().await?;
+    let errors = FormErrors::edited_meanwhile(&typed, &saved);
+    let form = PlanForm {
+        edition: saved.edition,
+        ..typed
+    };
+    edited_meanwhile(&editor_of(at, id, Some((form, errors))).await?)
 }
 
 async fn update_from(
     app: &App,
     operator: &Operator,
-    (id, fields): (PlanId, PlanFields),
+    (id, seen, fields): (PlanId, Option<i32>, PlanFields),
     now: Now,
 ) -> Result<Plan, ActionError> {
     let mut tx = app.db.platform_tx().await?;
-    let present = find(&operator.authority, &mut tx, id).await?;
-    let change = new_plan(fields, Some(&present))?;
-    let plan = update(&operator.authority, &mut tx, (id, None), change, now).await?;
+    let change = new_plan(fields)?;
+    let plan = update(&operator.authority, &mut tx, (id, seen), change, now).await?;
     tx.commit().await?;
     Ok(plan)
 }

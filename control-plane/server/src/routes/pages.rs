@@ -10,8 +10,8 @@ use domain::plan::Rate;
 use domain::route::{Route, RouteTerms};
 use domain::upstream::Upstream;
 use web::format::{decimal, rate, thousands};
-use web::forms::FormErrors;
 use web::forms::routes::{RouteFields, RouteForm};
+use web::forms::{FormErrors, seen};
 use web::layout::{OperatorTab, Tone};
 use web::pages::confirm::Confirm;
 use web::pages::routes::{RouteEditor, RouteRow};
@@ -23,7 +23,7 @@ use crate::apis;
 use crate::app::App;
 use crate::clock::Now;
 use crate::json::{At, PerSecond};
-use crate::page::{Answer, Failure, Operator, form_errors, go_to, invalid, page};
+use crate::page::{Answer, Failure, Operator, edited_meanwhile, form_errors, go_to, invalid, page};
 
 const UPSTREAMS_MAX: u32 = 1_000;
 
@@ -106,8 +106,10 @@ async fn editor(
 
 fn filled(route: &Route) -> RouteForm {
     let on = |is_on: bool| is_on.then(|| "on".to_owned());
+    let cors = route.cors.clone().unwrap_or_default();
     let text = |number: Option<u32>| number.map(|ms| ms.to_string()).unwrap_or_default();
     RouteForm {
+        edition: route.edition.to_string(),
         methods: route.methods.clone(),
         path: route.path.clone(),
         api_key_required: on(route.api_key_required),
@@ -128,12 +130,22 @@ fn filled(route: &Route) -> RouteForm {
             .upstream_id
             .map(|id| id.to_string())
             .unwrap_or_default(),
+        body_bytes_max: route.body_bytes_max.map(thousands).unwrap_or_default(),
+        lease_wait_ms: text(route.lease_wait_ms),
+        cors_allow_origins: cors.allow_origins.join("\n"),
+        cors_allow_methods: cors.allow_methods.join(" "),
+        cors_allow_headers: cors.allow_headers.join(" "),
+        cors_expose_headers: cors.expose_headers.join(" "),
+        cors_max_age_seconds: match cors.max_age_seconds {
+            0 => String::new(),
+            seconds => seconds.to_string(),
+        },
+        cors_allow_credentials: on(cors.allow_credentials),
     }
 }
 
-/// What the form says; what stands in no field of it stays as it is.
-fn terms(fields: RouteFields, present: Option<&Route>) -> Result<RouteTerms, ActionError> {
-    let present = present.map(RouteInput::of);
+/// What the form says.
+fn terms(fields: RouteFields) -> Result<RouteTerms, ActionError> {
     let upstream_id = fields.upstream_id.as_deref().map(str::parse).transpose();
     let upstream_id = upstream_id.map_err(|_| {
         let message = "Choose one of the upstreams.";
@@ -156,9 +168,9 @@ fn terms(fields: RouteFields, present: Option<&Route>) -> Result<RouteTerms, Act
             first_byte_ms: ms(fields.first_byte_timeout_ms),
             idle_ms: ms(fields.idle_timeout_ms),
         },
-        cors: present.as_ref().and_then(|route| route.cors.clone()),
-        body_bytes_max: present.as_ref().and_then(|route| route.body_bytes_max),
-        lease_wait_ms: present.as_ref().and_then(|route| route.lease_wait_ms),
+        cors: fields.cors.map(apis::pages::cors),
+        body_bytes_max: fields.body_bytes_max,
+        lease_wait_ms: ms(fields.lease_wait_ms),
     };
     input.parse().map_err(|errors| {
         let of_form = errors.into_iter().map(|error| {
@@ -212,7 +224,7 @@ async fn create_from(
     now: Now,
 ) -> Result<Route, ActionError> {
     let mut tx = app.db.platform_tx().await?;
-    let terms = terms(fields, None)?;
+    let terms = terms(fields)?;
     let route = create(&operator.authority, &mut tx, api, terms, now).await?;
     tx.commit().await?;
     Ok(route)
@@ -239,11 +251,21 @@ async fn update_here(
 ) -> Answer {
     let errors = match form.parse() {
         Err(errors) => errors,
-        Ok(fields) => match update_from(&app, &operator, (api, id, fields), now).await {
+        Ok(fields) => match update_from(
+            &app,
+            &operator,
+            ((api, id, seen(&form.edition)), fields),
+            now,
+        )
+        .await
+        {
             Ok(route) => {
                 let text = format!("Route {} was saved.", route.path);
                 operator.flash(Tone::Good, &text).await?;
                 return go_to(&format!("/admin/apis/{api}"));
+            }
+            Err(ActionError::EditedMeanwhile) => {
+                return overtaken((&app, &operator), (api, id), form).await;
             }
             Err(cause) => form_errors(cause)?,
         },
@@ -251,16 +273,27 @@ async fn update_here(
     invalid(&editor((&app, &operator), (api, Some(id)), form, errors).await?)
 }
 
+async fn overtaken(at: (&App, &Operator), (api, id): (ApiId, RouteId), typed: RouteForm) -> Answer {
+    let mut tx = at.0.db.platform_tx().await?;
+    let saved = filled(&find(&at.1.authority, &mut tx, (api, id)).await?);
+    tx.commit().await?;
+    let errors = FormErrors::edited_meanwhile(&typed, &saved);
+    let form = RouteForm {
+        edition: saved.edition,
+        ..typed
+    };
+    edited_meanwhile(&editor(at, (api, Some(id)), form, errors).await?)
+}
+
 async fn update_from(
     app: &App,
     operator: &Operator,
-    (api, id, fields): (ApiId, RouteId, RouteFields),
+    ((api, id, seen), fields): ((ApiId, RouteId, Option<i32>), RouteFields),
     now: Now,
 ) -> Result<Route, ActionError> {
     let mut tx = app.db.platform_tx().await?;
-    let present = find(&operator.authority, &mut tx, (api, id)).await?;
-    let terms = terms(fields, Some(&present))?;
-    let route = update(&operator.authority, &mut tx, (api, id, None), terms, now).await?;
+    let terms = terms(fields)?;
+    let route = update(&operator.authority, &mut tx, (api, id, seen), terms, now).await?;
     tx.commit().await?;
     Ok(route)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use domain::id::{ApiId, TenantId};
 use domain::plan::{Plan, PlanTerms};
-use domain::subscription::SubscriptionStatus;
+use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::usage::QuotaUse;
 use store::Conn;
 use web::format::{money, plural, rate, thousands};
@@ -72,6 +72,24 @@ fn card(
 pub(crate) async fn api_names(tx: &mut Conn) -> Result<HashMap<ApiId, String>, ActionError> {
     let apis = store::apis::list(tx, None, APIS_MAX).await?;
     Ok(apis.into_iter().map(|api| (api.id, api.name)).collect())
+}
+
+/// Each by name with the APIs that it opens: `Free (Orders, Maps)`.
+pub(crate) async fn with_apis(
+    tx: &mut Conn,
+    subscriptions: &[Subscription],
+) -> Result<Vec<String>, ActionError> {
+    let names = api_names(tx).await?;
+    let mut texts = Vec::with_capacity(subscriptions.len());
+    for one in subscriptions {
+        let plan = store::plans::get_version(tx, one.plan_id, one.plan_version).await?;
+        let apis = apis_text(&plan.terms, &names);
+        texts.push(match apis.is_empty() {
+            true => format!("{} (no API)", one.plan_name),
+            false => format!("{} ({})", one.plan_name, apis.join(", ")),
+        });
+    }
+    Ok(texts)
 }
 
 pub(crate) fn rate_text(terms: &PlanTerms) -> String {

@@ -21,7 +21,7 @@ use crate::action::{self, ActionError, Change, Subject};
 use crate::authority::Authority;
 use crate::clock::Now;
 
-pub(crate) use cards::{burst_text, cards, price_text, quota_text, rate_text};
+pub(crate) use cards::{burst_text, cards, price_text, quota_text, rate_text, with_apis};
 pub(crate) use json::api;
 pub(crate) use pages::pages;
 
@@ -37,10 +37,12 @@ pub(crate) struct Order {
 
 /// What becomes of subscriptions that cannot stand beside the new one, because both open an API
 /// or both count in a quota group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Conflicting {
     Refuse,
     End,
+    /// Only where no other would end than these, which a person was shown.
+    EndShown(Vec<SubscriptionId>),
 }
 
 /// Takes a plan. It is in force at once where the plan is self-service, or where it is not the
@@ -62,11 +64,7 @@ pub(crate) async fn subscribe(
         action::audit(tx, authority, Action::Subscribe, change, now).await?;
         return Ok(asked);
     }
-    if order.conflicting == Conflicting::End {
-        for other in conflicting(tx, tenant, &plan).await? {
-            end(authority, tx, (tenant, other.id), None, now).await?;
-        }
-    }
+    make_room(authority, tx, (tenant, &plan), &order.conflicting, now).await?;
     let active = store::subscriptions::activate(tx, tenant, id, now.0).await?;
     let change = (subject(&active), Change::created(&shown(&active)));
     action::audit(tx, authority, Action::Subscribe, change, now).await?;
@@ -112,6 +110,36 @@ pub(crate) async fn end(
         Change::updated(&shown(&before), &shown(&ended)),
     );
     action::audit(tx, authority, Action::EndSubscription, change, now).await?;
+    Ok(ended)
+}
+
+/// Ends what `plan` could not stand beside, as far as the order says so; part of an action that
+/// was allowed. Returns what ended.
+pub(crate) async fn make_room(
+    authority: &Authority,
+    tx: &mut Conn,
+    (tenant, plan): (TenantId, &Plan),
+    how: &Conflicting,
+    now: Now,
+) -> Result<Vec<Subscription>, ActionError> {
+    let others = match how {
+        Conflicting::Refuse => Vec::new(),
+        Conflicting::End | Conflicting::EndShown(_) => conflicting(tx, tenant, plan).await?,
+    };
+    if let Conflicting::EndShown(shown) = how
+        && others.iter().any(|other| !shown.contains(&other.id))
+    {
+        return Err(ActionError::EditedMeanwhile);
+    }
+    let mut ended = Vec::with_capacity(others.len());
+    for before in others {
+        let after = store::subscriptions::end(tx, tenant, before.id, now.0, None).await?;
+        let mut told = shown(&after);
+        told["replaced_by"] = plan.name.as_str().into();
+        let change = (subject(&after), Change::updated(&shown(&before), &told));
+        action::audit(tx, authority, Action::EndSubscription, change, now).await?;
+        ended.push(after);
+    }
     Ok(ended)
 }
 

@@ -143,6 +143,13 @@ fn card(plan: &Plan, offer: PlanOffer, names: &HashMap<ApiId, String>) -> PlanCa
     }
 }
 
+/// What the page said would end.
+#[derive(Deserialize)]
+struct Confirmed {
+    #[serde(default)]
+    ends: Vec<SubscriptionId>,
+}
+
 #[derive(Deserialize)]
 struct Choice {
     plan_id: PlanId,
@@ -164,11 +171,17 @@ async fn choose(
 /// Orders and goes back to the plans, saying what came of it.
 async fn take(app: &App, member: &Member, order: Order, now: Now) -> Answer {
     let (authority, tenant) = (&member.authority, member.tenant.id);
+    let plan = order.plan;
     let mut tx = Tx::open(app, authority).await?;
     match subscribe(authority, &mut tx, tenant, order, now).await {
         Ok(made) => {
             tx.commit().await?;
             said(member, &made).await
+        }
+        Err(ActionError::EditedMeanwhile) => {
+            let text = "Your plans changed in the meantime. Nothing was done yet: look again.";
+            member.flash(Tone::Warning, text).await?;
+            go_to(&format!("/t/{tenant}/plans/{plan}/switch"))
         }
         Err(cause) => {
             // Nothing was typed on this page that would have to be shown again.
@@ -217,8 +230,11 @@ async fn request_page(
     let mut tx = Tx::open(app, &member.authority).await?;
     let plan = offered(&mut tx, plan).await?;
     let names = api_names(&mut tx).await?;
+    let blocks = conflicting(&mut tx, member.tenant.id, &plan).await?;
+    let ends = cards::with_apis(&mut tx, &blocks).await?;
     tx.commit().await?;
     Ok(RequestPlan {
+        ends,
         shell: member.shell(TenantTab::Plans),
         tenant_id: member.tenant.id.to_string(),
         plan: card(&plan, PlanOffer::Request, &names),
@@ -260,10 +276,11 @@ async fn show_switch(
     let mut tx = Tx::open(&app, &member.authority).await?;
     let plan = offered(&mut tx, plan).await?;
     let blocks = conflicting(&mut tx, tenant, &plan).await?;
+    let ending = cards::with_apis(&mut tx, &blocks).await?;
     tx.commit().await?;
-    let mut consequences: Vec<String> = blocks
+    let mut consequences: Vec<String> = ending
         .iter()
-        .map(|one| format!("Your subscription to {} ends now.", one.plan_name))
+        .map(|one| format!("Your subscription to {one} ends now."))
         .collect();
     consequences.push(format!(
         "{} is in force within about a second: {}, {}.",
@@ -281,6 +298,10 @@ async fn show_switch(
         action: format!("/t/{tenant}/plans/{}/switch", plan.id),
         button: "Switch plan".to_owned(),
         is_danger: false,
+        fields: blocks
+            .iter()
+            .map(|one| ("ends".to_owned(), one.id.to_string()))
+            .collect(),
         ..blank(&member)
     })
 }
@@ -290,10 +311,11 @@ async fn switch(
     member: Member,
     Path(AtPlan { plan }): Path<AtPlan>,
     now: Now,
+    Form(confirmed): Form<Confirmed>,
 ) -> Answer {
     let order = Order {
         plan,
-        conflicting: Conflicting::End,
+        conflicting: Conflicting::EndShown(confirmed.ends),
     };
     take(&app, &member, order, now).await
 }

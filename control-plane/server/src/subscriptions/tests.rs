@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::testing::{Program, Stack};
 
 const EMAIL: &str = "ada@example.com";
+const ENDED: &str = r#""status":"ended""#;
 
 async fn api(operator: &Program, name: &str) -> ApiId {
     let body =
@@ -125,7 +126,11 @@ async fn changing_over_ends_what_cannot_stand_beside_the_new_plan() {
     let mut browser = stack.browser_of(EMAIL).await;
     let switch = format!("/t/{tenant}/plans/{pro}/switch");
     let asked = browser.get(&switch).await;
-    assert!(asked.body.contains("Your subscription to Free ends now."));
+    assert!(
+        asked
+            .body
+            .contains("Your subscription to Free (orders) ends now.")
+    );
     let done = browser.fill(&asked, &switch, &[]).await;
     assert_eq!(done.status, 303, "{}", done.body);
     // What ended can be taken again, and what is in force be ended.
@@ -149,6 +154,71 @@ async fn changing_over_ends_what_cannot_stand_beside_the_new_plan() {
         })
         .collect();
     assert_eq!(states, [("Free", "ended"), ("Pro", "active")]);
+}
+
+#[tokio::test]
+async fn nothing_ends_that_its_confirmation_did_not_name() {
+    let (stack, tenant, operator) = stack().await;
+    let (orders, maps) = (api(&operator, "orders").await, api(&operator, "maps").await);
+    let free = stack.plan("Free", true, &[orders]).await;
+    let mapping = stack.plan("Mapping", true, &[maps]).await;
+    let pro = stack.plan("Pro", true, &[orders, maps]).await;
+    let path = format!("/tenants/{tenant}/subscriptions");
+    let taken = |plan: domain::id::PlanId| json!({"plan_id": plan.to_string()});
+    operator.post(&path, taken(free)).await;
+    let mut browser = stack.browser_of(EMAIL).await;
+    let switch = format!("/t/{tenant}/plans/{pro}/switch");
+    let asked = browser.get(&switch).await;
+    operator.post(&path, taken(mapping)).await;
+    let refused = browser.fill(&asked, &switch, &[]).await;
+    assert_eq!(refused.location(), switch, "{}", refused.body);
+    let asked = browser.get(&switch).await;
+    assert!(asked.body.contains("Mapping (maps) ends now."));
+    let states = operator.get(&path).await.body.to_string();
+    assert!(!states.contains(ENDED), "{states}");
+}
+
+#[tokio::test]
+async fn approving_says_which_subscription_ends_before_it_does() {
+    let (stack, tenant, operator) = stack().await;
+    let orders = api(&operator, "orders").await;
+    let free = stack.plan("Free", true, &[orders]).await;
+    let scale = stack.plan("Scale", false, &[orders]).await;
+    let path = format!("/tenants/{tenant}/subscriptions");
+    let mut owner = stack.browser_of(EMAIL).await;
+    let request = format!("/t/{tenant}/plans/{scale}/request");
+    owner.submit(&request, &[("message", "Please.")]).await;
+    let list = operator.get(&path).await;
+    let asked = list.body["items"][0]["id"].as_str().expect("an id");
+    let approve = format!("/admin/requests/{asked}/approve");
+    let mut desk = stack.browser_of("op@example.com").await;
+    let before = desk.get(&approve).await;
+    assert!(
+        before.body.contains("Nothing else ends."),
+        "{}",
+        before.body
+    );
+    // Meanwhile the tenant takes a plan that cannot stand beside it.
+    operator
+        .post(&path, json!({"plan_id": free.to_string()}))
+        .await;
+    let refused = desk.fill(&before, &approve, &[]).await;
+    assert_eq!(refused.location(), approve, "{}", refused.body);
+    let shown = desk.get("/admin/requests").await;
+    assert!(shown.body.contains("Free (orders)"), "{}", shown.body);
+    assert!(owner.get(&request).await.body.contains("Free (orders)"));
+    let before = desk.get(&approve).await;
+    assert!(before.body.contains("subscription to Free (orders) ends"));
+    let done = desk.fill(&before, &approve, &[]).await;
+    assert_eq!(done.location(), "/admin/requests", "{}", done.body);
+    let states = operator.get(&path).await.body.to_string();
+    assert!(states.contains(ENDED), "{states}");
+    let ended = operator.get("/audit-events?action=subscriptions.end").await;
+    assert_eq!(ended.body["items"][0]["after"]["replaced_by"], "Scale");
+    let given = operator
+        .get("/audit-events?action=plan_requests.approve")
+        .await;
+    assert_eq!(given.body["items"][0]["after"]["ended"][0], "Free");
 }
 
 #[tokio::test]

@@ -87,7 +87,15 @@ impl Browser {
     /// Sends the form of a page that is shown already.
     pub(crate) async fn fill(&mut self, shown: &Seen, path: &str, fields: &[(&str, &str)]) -> Seen {
         let mut all: Vec<(&str, &str)> = fields.to_vec();
-        for hidden in ["csrf_token", "form_nonce", "email", "next", "is_enabled"] {
+        for hidden in [
+            "csrf_token",
+            "form_nonce",
+            "email",
+            "next",
+            "is_enabled",
+            "edition",
+            "ends",
+        ] {
             let is_given = fields.iter().any(|(name, _)| *name == hidden);
             if let Some(value) = shown.field(hidden).filter(|value| !value.is_empty())
                 && !is_given

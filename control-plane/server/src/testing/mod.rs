@@ -43,6 +43,7 @@ impl Stack {
             secret_key: SecretKey::generate(),
             smtp_url: None,
             trusted_proxies: Vec::new(),
+            metrics_token: None,
             gateway_url: Some("http://127.0.0.1:8000".to_owned()),
             is_local_stack: true,
         };

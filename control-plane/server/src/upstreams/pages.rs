@@ -8,8 +8,8 @@ use domain::id::UpstreamId;
 use domain::upstream::Upstream;
 use store::PlatformTx;
 use web::format::percent;
-use web::forms::FormErrors;
 use web::forms::upstreams::{UpstreamFields, UpstreamForm};
+use web::forms::{FormErrors, seen};
 use web::layout::{OperatorTab, Tone};
 use web::pages::confirm::Confirm;
 use web::pages::upstreams::{TargetRow, UpstreamEditor, UpstreamRow, Upstreams};
@@ -19,7 +19,7 @@ use crate::action::ActionError;
 use crate::app::App;
 use crate::clock::Now;
 use crate::json::At;
-use crate::page::{Answer, Failure, Operator, form_errors, go_to, invalid, page};
+use crate::page::{Answer, Failure, Operator, edited_meanwhile, form_errors, go_to, invalid, page};
 
 /// Upstreams are few: a page shows all of them.
 pub const ALL: u32 = 1_000;
@@ -104,6 +104,7 @@ async fn editor_of(
 fn filled(upstream: &Upstream) -> UpstreamForm {
     let targets = &upstream.targets;
     UpstreamForm {
+        edition: upstream.edition.to_string(),
         name: upstream.name.clone(),
         target_url: targets.iter().map(|one| one.url.clone()).collect(),
         target_weight: targets.iter().map(|one| one.weight.to_string()).collect(),
@@ -170,29 +171,50 @@ async fn update_here(
 ) -> Answer {
     let errors = match form.parse() {
         Err(errors) => errors,
-        Ok(fields) => match update_from(&app, &operator, (id, &fields), now).await {
-            Ok(after) => {
-                let text = format!("Upstream “{}” was saved.", after.name);
-                operator.flash(Tone::Good, &text).await?;
-                return go_to("/admin/upstreams");
+        Ok(fields) => {
+            match update_from(&app, &operator, (id, seen(&form.edition), &fields), now).await {
+                Ok(after) => {
+                    let text = format!("Upstream “{}” was saved.", after.name);
+                    operator.flash(Tone::Good, &text).await?;
+                    return go_to("/admin/upstreams");
+                }
+                Err(ActionError::EditedMeanwhile) => {
+                    return overtaken((&app, &operator), id, form).await;
+                }
+                Err(cause) => form_errors(cause)?,
             }
-            Err(cause) => form_errors(cause)?,
-        },
+        }
     };
     let mut tx = app.db.platform_tx().await?;
     let upstream = find(&operator.authority, &mut tx, id).await?;
     invalid(&editor_of(&operator, &mut tx, &upstream, (form, errors)).await?)
 }
 
+async fn overtaken(
+    (app, operator): (&App, &Operator),
+    id: UpstreamId,
+    typed: UpstreamForm,
+) -> Answer {
+    let mut tx = app.db.platform_tx().await?;
+    let upstream = find(&operator.authority, &mut tx, id).await?;
+    let saved = filled(&upstream);
+    let errors = FormErrors::edited_meanwhile(&typed, &saved);
+    let form = UpstreamForm {
+        edition: saved.edition,
+        ..typed
+    };
+    edited_meanwhile(&editor_of(operator, &mut tx, &upstream, (form, errors)).await?)
+}
+
 async fn update_from(
     app: &App,
     operator: &Operator,
-    (id, fields): (UpstreamId, &UpstreamFields),
+    (id, seen, fields): (UpstreamId, Option<i32>, &UpstreamFields),
     now: Now,
 ) -> Result<Upstream, ActionError> {
     let mut tx = app.db.platform_tx().await?;
     let terms = terms(fields)?;
-    let after = update(&operator.authority, &mut tx, (id, None), terms, now).await?;
+    let after = update(&operator.authority, &mut tx, (id, seen), terms, now).await?;
     tx.commit().await?;
     Ok(after)
 }

@@ -95,18 +95,127 @@ async fn a_form_that_is_wrong_comes_back_as_it_was_typed() {
 }
 
 #[tokio::test]
-async fn an_edit_on_a_page_keeps_what_stands_in_no_field_of_it() {
+async fn of_two_who_edit_one_plan_the_second_is_told_and_loses_nothing() {
+    let stack = Stack::new().await;
+    let program = operator(&stack).await;
+    let plan = json!({"name": "Free", "rate_limit": 10, "burst_limit": 20});
+    let plan = id(&program.post("/plans", plan).await.body);
+    let page = format!("/admin/plans/{plan}");
+    let (mut first, mut second) = (
+        stack.browser_of(OPERATOR).await,
+        stack.browser_of(OPERATOR).await,
+    );
+    let (at_first, at_second) = (first.get(&page).await, second.get(&page).await);
+    let fields = [
+        ("name", "Free"),
+        ("rate_limit", "25"),
+        ("burst_limit", "50"),
+    ];
+    let saved = first.fill(&at_first, &page, &fields).await;
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    let fields = [
+        ("name", "Starter"),
+        ("rate_limit", "10"),
+        ("burst_limit", "50"),
+    ];
+    let told = second.fill(&at_second, &page, &fields).await;
+    assert_eq!(told.status, 412, "{}", told.body);
+    assert!(told.body.contains("Somebody else saved this"));
+    assert!(told.body.contains("value=\"Starter\""));
+    assert!(told.body.contains("id=\"f-rate_limit-saved\""));
+    assert!(!told.body.contains("id=\"f-burst_limit-saved\""));
+    let shown = program.get(&format!("/plans/{plan}")).await;
+    assert_eq!(shown.body["name"], "Free");
+    assert_eq!(shown.body["rate_limit"], 25);
+    // Having seen it, the second puts theirs in its place.
+    let saved = second.fill(&told, &page, &fields).await;
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    let shown = program.get(&format!("/plans/{plan}")).await;
+    assert_eq!(shown.body["name"], "Starter");
+}
+
+#[tokio::test]
+async fn every_edit_form_tells_who_was_overtaken() {
     let stack = Stack::new().await;
     let program = operator(&stack).await;
     let api = api(&program, "Orders", "/orders").await;
-    program
-        .patch(&format!("/apis/{api}"), json!({"max_stale_ms": 60_000}))
-        .await;
-    let route = json!({"path": "/x", "body_bytes_max": 9, "lease_wait_ms": 7});
+    let shown = program.get(&format!("/apis/{api}")).await;
+    let upstream = shown.body["upstream_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let route = json!({"path": "/x"});
     let route = id(&program
         .post(&format!("/apis/{api}/routes"), route)
         .await
         .body);
+    let tenant = stack.tenant("Northwind").await;
+    let keys = format!("/tenants/{tenant}/api-keys");
+    let key = id(&program.post(&keys, json!({"name": "main"})).await.body);
+    let target = "http://10.0.0.9:80";
+    let api_form = [
+        ("name", "Typed"),
+        ("base_path", "/orders"),
+        ("api_key_header", "x-api-key"),
+        ("upstream_id", upstream.as_str()),
+    ];
+    let forms = [
+        (
+            format!("/admin/apis/{api}"),
+            format!("/apis/{api}"),
+            json!({"name": "Saved"}),
+            &api_form[..],
+        ),
+        (
+            format!("/admin/apis/{api}/routes/{route}"),
+            format!("/apis/{api}/routes/{route}"),
+            json!({"path": "/saved"}),
+            &[("path", "/typed")][..],
+        ),
+        (
+            format!("/admin/upstreams/{upstream}"),
+            format!("/upstreams/{upstream}"),
+            json!({"name": "Saved"}),
+            &[
+                ("name", "Typed"),
+                ("target_url", target),
+                ("target_weight", "1"),
+            ][..],
+        ),
+        (
+            format!("/t/{tenant}/settings"),
+            format!("/tenants/{tenant}"),
+            json!({"name": "Saved"}),
+            &[("name", "Typed")][..],
+        ),
+        (
+            format!("/t/{tenant}/keys/{key}"),
+            format!("{keys}/{key}"),
+            json!({"name": "Saved"}),
+            &[("name", "Typed")][..],
+        ),
+    ];
+    let mut browser = stack.browser_of(OPERATOR).await;
+    for (page, resource, patch, fields) in forms {
+        let before = browser.get(&page).await;
+        let saved = program.patch(&resource, patch).await;
+        assert_eq!(saved.status, 200, "{saved:?}");
+        let told = browser.fill(&before, &page, fields).await;
+        assert_eq!(told.status, 412, "{page} {}", told.body);
+        assert!(told.body.contains("Saved now:"), "{page}");
+        assert!(told.body.to_lowercase().contains("typed\""), "{page}");
+        let after = program.get(&resource).await;
+        assert_eq!(after.etag(), saved.etag(), "{page} wrote");
+        let mine = browser.fill(&told, &page, fields).await;
+        assert_eq!(mine.status, 303, "{page} {}", mine.body);
+    }
+}
+
+#[tokio::test]
+async fn the_pages_say_all_that_the_api_can() {
+    let stack = Stack::new().await;
+    let program = operator(&stack).await;
+    let api = api(&program, "Orders", "/orders").await;
     let shown = program.get(&format!("/apis/{api}")).await;
     let upstream = shown.body["upstream_id"]
         .as_str()
@@ -118,20 +227,67 @@ async fn an_edit_on_a_page_keeps_what_stands_in_no_field_of_it() {
         ("base_path", "/orders"),
         ("api_key_header", "x-api-key"),
         ("upstream_id", upstream.as_str()),
+        ("max_stale_ms", "60,000"),
     ];
     let saved = browser.submit(&format!("/admin/apis/{api}"), &fields).await;
     assert_eq!(saved.status, 303, "{}", saved.body);
-    let page = format!("/admin/apis/{api}/routes/{route}");
-    let saved = browser.submit(&page, &[("path", "/y")]).await;
-    assert_eq!(saved.status, 303, "{}", saved.body);
     let shown = program.get(&format!("/apis/{api}")).await;
     assert_eq!(shown.body["max_stale_ms"], 60_000);
-    let shown = program.get(&format!("/apis/{api}/routes/{route}")).await;
-    assert_eq!(shown.body["path"], "/y");
+
+    let new = format!("/admin/apis/{api}/routes/new");
+    let fields = [
+        ("path", "/y"),
+        ("body_bytes_max", "1,000"),
+        ("lease_wait_ms", "7"),
+        ("idle_timeout_ms", "900"),
+        ("cors_allow_origins", "https://app.example.com"),
+        ("cors_allow_methods", "GET POST"),
+        ("cors_max_age_seconds", "60"),
+        ("cors_allow_credentials", "on"),
+    ];
+    let saved = browser.submit(&new, &fields).await;
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    let routes = program.get(&format!("/apis/{api}/routes")).await;
+    let route = &routes.body["items"][0];
+    assert_eq!(route["body_bytes_max"], 1_000, "{route}");
+    assert_eq!(route["lease_wait_ms"], 7);
+    assert_eq!(route["timeouts"]["idle_ms"], 900);
+    let cors = &route["cors"];
+    assert_eq!(cors["allow_origins"], json!(["https://app.example.com"]));
+    assert_eq!(cors["allow_methods"], json!(["GET", "POST"]));
     assert_eq!(
-        (&shown.body["body_bytes_max"], &shown.body["lease_wait_ms"]),
-        (&json!(9), &json!(7))
+        (&cors["max_age_seconds"], &cors["allow_credentials"]),
+        (&json!(60), &json!(true))
     );
+    let page = format!("/admin/apis/{api}/routes/{}", id(route));
+    let shown = browser.get(&page).await;
+    for field in ["body_bytes_max", "lease_wait_ms", "cors_allow_methods"] {
+        assert!(
+            shown.field(field).is_some_and(|value| !value.is_empty()),
+            "{field}"
+        );
+    }
+    let wrong = [("path", "/y"), ("lease_wait_ms", "99999")];
+    let refused = browser.fill(&shown, &page, &wrong).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("id=\"f-lease_wait_ms-error\""));
+
+    let fields = [
+        ("name", "Grouped"),
+        ("quota_limit", "10"),
+        ("quota_group", "maps"),
+    ];
+    let made = browser.submit("/admin/plans/new", &fields).await;
+    assert_eq!(made.status, 303, "{}", made.body);
+    let plans = program.get("/plans").await;
+    assert_eq!(plans.body["items"][0]["quota"]["group"], "maps");
+    let wrong = [
+        ("name", "Other"),
+        ("quota_limit", "10"),
+        ("quota_group", "No!"),
+    ];
+    let refused = browser.submit("/admin/plans/new", &wrong).await;
+    assert!(refused.body.contains("id=\"f-quota_group-error\""));
 }
 
 #[tokio::test]
