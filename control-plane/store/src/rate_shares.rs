@@ -20,6 +20,8 @@ pub const LEASE: Duration = Duration::seconds(5);
 const MARGIN: Duration = Duration::milliseconds(100);
 /// A node that was not seen for so long is not there.
 const LIVE_WITHIN: Duration = Duration::seconds(60);
+/// A call that gave way to an edit of plans is made again this often.
+const ATTEMPTS_MAX: u32 = 4;
 /// Demand that is not one any more.
 const DEMAND_MILLI_MAX: u64 = 1_000_000_000_000;
 
@@ -56,13 +58,21 @@ pub async fn ask(
     node: NodeId,
     request: &ShareRequest,
 ) -> Result<ShareResponse, ShareError> {
-    let mut tx = db.platform_tx().await?;
-    let now = sqlx::query_scalar!(r#"select now() as "now!""#)
-        .fetch_one(&mut *tx)
-        .await?;
-    let response = ask_at(&mut tx, node, request, now).await?;
-    tx.commit().await?;
-    Ok(response)
+    let mut attempt = 1;
+    loop {
+        let mut tx = db.platform_tx().await?;
+        let now = sqlx::query_scalar!(r#"select now() as "now!""#)
+            .fetch_one(&mut *tx)
+            .await?;
+        let result = match ask_at(&mut tx, node, request, now).await {
+            Ok(response) => tx.commit().await.map(|()| response).map_err(Into::into),
+            Err(cause) => Err(cause),
+        };
+        match result {
+            Err(ShareError::Store(Error::Contended(_))) if attempt < ATTEMPTS_MAX => attempt += 1,
+            result => return result,
+        }
+    }
 }
 
 /// The same inside a transaction and at a given instant. Shares of a subscription that are in force
