@@ -177,7 +177,10 @@ impl PlanEditor {
 fn on_store_down(selected: &str) -> Vec<Choice> {
     Choice::one_of(
         &[
-            ("local_share", "Go on with the node's own share"),
+            (
+                "local_share",
+                "Go on with the rate divided by the nodes (may exceed it when they change)",
+            ),
             ("refuse", "Refuse"),
             ("allow", "Allow everything (may exceed the limit)"),
         ],

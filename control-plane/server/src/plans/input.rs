@@ -48,8 +48,9 @@ pub(crate) struct PlanInput {
     /// Tenants take it by themselves; otherwise they ask and an operator approves.
     #[serde(default)]
     pub is_self_service: bool,
-    /// What happens while the store of limits is away. `local_share`: each node goes on within
-    /// its share, and the limit may be exceeded by their number.
+    /// What happens while the store of limits is away. `local_share`: each node goes on with the
+    /// rate divided by the nodes last known, which exceeds it when nodes join; `allow`: each with
+    /// all of it.
     #[serde(default = "local_share")]
     #[schema(value_type = String, pattern = "^(local_share|refuse|allow)$")]
     pub rate_on_store_down: OnStoreDown,

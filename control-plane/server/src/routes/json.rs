@@ -71,8 +71,8 @@ pub(crate) struct RouteInput {
     pub cors: Option<CorsInput>,
     /// Null: the node's own limit.
     pub body_bytes_max: Option<u64>,
-    /// How long a request may wait for a quota lease, in milliseconds; null: 50, or
-    /// 1,000 where the plan refuses without one.
+    /// How long a request may wait for a quota lease, in milliseconds; null: 50, or 1,000 where the
+    /// plan refuses without one, and for a share of the rate 1,000.
     pub lease_wait_ms: Option<u32>,
 }
 
