@@ -10,6 +10,7 @@ use policy::{
     Fact, Failures, Now, QuotaSlot, Registry, ShareQuestion, Snapshot, SubscriptionState,
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::meter::CoreUsage;
 
@@ -28,6 +29,9 @@ pub struct Shared {
     pub registry: Arc<Registry>,
     /// Failed authentications per address, over all cores.
     pub failures: Failures,
+    /// Cancelled once the stored snapshot is in force, or there is none: connections wait for it, so
+    /// that a node that starts anew refuses nobody for want of it.
+    pub has_looked: CancellationToken,
     /// Set when the node begins to stop: it is not ready any more.
     pub is_draining: AtomicBool,
     /// Set for good when the control plane says that this node was revoked: then it has no snapshot.
@@ -91,6 +95,7 @@ impl Shared {
             snapshot: ArcSwapOption::empty(),
             registry: Arc::default(),
             failures: Failures::default(),
+            has_looked: CancellationToken::new(),
             is_draining: AtomicBool::new(false),
             is_revoked: AtomicBool::new(false),
             gauges: Gauges::default(),

@@ -151,7 +151,11 @@ impl Node {
         inbox: ControlInbox,
     ) -> Result<(), ControlError> {
         let keys = NodeKeys::load_or_generate(&self.dir)?;
-        let enrolment = match Enrolment::load(&self.dir)? {
+        let stored = Enrolment::load(&self.dir)?;
+        if stored.is_none() {
+            self.shared.has_looked.cancel();
+        }
+        let enrolment = match stored {
             Some(enrolment) => enrolment,
             None => match self.enrol(config, &control_plane, &keys).await? {
                 Some(enrolment) => enrolment,
@@ -192,6 +196,7 @@ impl Node {
         );
         let shares = RateShares::new(calls.clone(), self.shared.clone(), self.health.clone());
         keeper.load_stored().await;
+        self.shared.has_looked.cancel();
         let poller = Poller {
             calls: calls.clone(),
             keeper,

@@ -53,6 +53,8 @@ use crate::shared::Shared;
 const TICK: Duration = Duration::from_millis(250);
 /// TLS files are looked at this often.
 const TLS_TICKS: u64 = 40;
+/// A node serves by now, whatever became of its stored snapshot.
+const LOOK_MAX: Duration = Duration::from_secs(5);
 /// After a failed accept (mostly: no file descriptors left) a pause gives others time to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last counts may wait for the control side.
@@ -218,6 +220,8 @@ async fn accept_all(
     tls: Option<&Tls>,
     door: &Arc<Door>,
 ) {
+    // Who connects meanwhile waits in the backlog.
+    drop(timeout(LOOK_MAX, core.shared.has_looked.cancelled()).await);
     loop {
         let (socket, peer) = match listener.accept().await {
             Ok(accepted) => accepted,

@@ -278,6 +278,7 @@ impl Node {
 
     pub(super) fn start_bare(shared: Arc<Shared>, mut inbox: ControlInbox, config: Config) -> Self {
         without_shares(&mut inbox);
+        shared.has_looked.cancel();
         let log = Writer::start(&config.access_log).expect("log");
         let cores = Cores::start(&Arc::new(config), &shared, &log.queue()).expect("starts");
         Self {
