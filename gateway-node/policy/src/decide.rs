@@ -32,6 +32,9 @@ const LEASE_WAIT_OR_REFUSE: Duration = Duration::from_secs(1);
 /// of the store yet.
 const FIRST_LEASE_WAIT: Duration = Duration::from_secs(1);
 
+/// Longest wait for a share, where the route says nothing. A node that has just started takes a
+/// second to find that its control plane is away; who waits is not to give up before that.
+const SHARE_WAIT: Duration = Duration::from_secs(2);
 /// A share of nothing is another one after about so long.
 const SHARE_WAIT_NS: u64 = 1_000_000_000;
 
@@ -289,7 +292,7 @@ fn admit<R: Request>(
 fn ask_share(route: &Route, state: &Arc<SubscriptionState>) -> Decision {
     Decision::AskShare(ShareQuestion {
         state: state.clone(),
-        wait: route.lease_wait.unwrap_or(FIRST_LEASE_WAIT),
+        wait: route.lease_wait.unwrap_or(SHARE_WAIT),
     })
 }
 

@@ -98,7 +98,7 @@ pub struct Route {
     #[prost(uint64, optional, tag = "11")]
     pub body_bytes_max: Option<u64>,
     /// How long a request may wait for a quota lease or a share of a rate; none: 50 ms for a lease,
-    /// or a second where the plan refuses without one, and a second for a share.
+    /// or a second where the plan refuses without one, and two seconds for a share.
     #[prost(uint32, optional, tag = "12")]
     pub lease_wait_ms: Option<u32>,
 }

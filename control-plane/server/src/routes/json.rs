@@ -72,7 +72,7 @@ pub(crate) struct RouteInput {
     /// Null: the node's own limit.
     pub body_bytes_max: Option<u64>,
     /// How long a request may wait for a quota lease, in milliseconds; null: 50, or 1,000 where the
-    /// plan refuses without one, and for a share of the rate 1,000.
+    /// plan refuses without one, and 2,000 for a share of the rate.
     pub lease_wait_ms: Option<u32>,
 }
 
