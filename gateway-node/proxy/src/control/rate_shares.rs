@@ -241,18 +241,17 @@ impl RateShares {
         }
         let before = rate.in_force(now_ns).unwrap_or(0);
         entry.grant = share.grant;
-        // Who gave something up says so at once; who has nothing asks again soon.
-        let has_shrunk = share.part < before;
-        entry.is_urgent = has_shrunk || (share.part == 0 && !entry.is_idle());
         entry.nothing_since = match entry.nothing_since {
             _ if share.part > 0 || before > 0 => None,
             None => Some(Instant::now()),
             since => since,
         };
-        if entry
+        let is_newcomer = entry
             .nothing_since
-            .is_some_and(|since| since.elapsed() < NOTHING_MAX)
-        {
+            .is_some_and(|since| since.elapsed() < NOTHING_MAX);
+        // Who gave something up says so at once; who still has nothing asks again soon.
+        entry.is_urgent = share.part < before || (is_newcomer && !entry.is_idle());
+        if is_newcomer {
             return;
         }
         let until_ns = asked_at_ns.saturating_add(share.lease_ms.saturating_mul(1_000_000));
