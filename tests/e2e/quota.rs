@@ -58,3 +58,44 @@ async fn two_nodes_together_admit_exactly_the_quota() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_quota_that_is_lowered_or_raised_holds_in_the_running_period() {
+    const WITHIN: Duration = Duration::from_secs(20);
+    let planes = Planes::start(PLANE, 1).await;
+    let quota = |limit: u64| json!({ "quota": { "limit": limit, "period": "month" } });
+    let shop = planes.shop(quota(40)).await;
+    let customer = planes.customer(&shop, "Acme").await;
+    planes
+        .wait_for_status(0, &customer.key, StatusCode::OK)
+        .await;
+    let mut admitted = 1;
+    while admitted < 10 {
+        let answer = planes.call(0, &customer.key).await.unwrap();
+        admitted += u64::from(answer.status() == StatusCode::OK);
+    }
+    let plan = format!("/plans/{}", shop.plan_id);
+    let (status, answer) = planes.api(Method::PATCH, &plan, Some(quota(5))).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    // What passes until the node has heard of it counts too.
+    let used_up = async |what: &str, admitted: &mut u64| {
+        until(what, WITHIN, async || {
+            let answer = planes.call(0, &customer.key).await?;
+            *admitted += u64::from(answer.status() == StatusCode::OK);
+            (answer.status() == StatusCode::TOO_MANY_REQUESTS).then_some(())
+        })
+        .await;
+    };
+    used_up("the lowered quota holds", &mut admitted).await;
+    assert!(admitted < 40, "{admitted}");
+
+    let raised = admitted + 3;
+    let (status, answer) = planes.api(Method::PATCH, &plan, Some(quota(raised))).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    planes
+        .wait_for_status(0, &customer.key, StatusCode::OK)
+        .await;
+    admitted += 1;
+    used_up("the raised quota is used up", &mut admitted).await;
+    assert!(admitted <= raised, "{admitted} of {raised}");
+}
