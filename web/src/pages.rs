@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod apis;
 pub mod audit;
 pub mod confirm;
+pub mod consent;
 pub mod landing;
 pub mod nodes;
 pub mod outbox;

@@ -129,7 +129,13 @@ actions! {
     LockUser = "users.lock", Platform, Write, NOBODY;
     UnlockUser = "users.unlock", Platform, Write, NOBODY;
 
+    /// Because a code or a refresh token of it was used twice.
+    RevokeGrant = "oauth_grants.revoke", Platform, Write, NOBODY;
+
     ShowAccount = "account.show", Own, Read, NOBODY;
+    AllowClient = "oauth_clients.allow", Own, Write, NOBODY;
+    /// By signing up at one of the tenant's applications.
+    JoinByClient = "members.join_by_client", Own, Write, NOBODY;
     ChangePassword = "users.change_password", Own, Write, NOBODY;
     ListPersonalTokens = "personal_tokens.list", Own, Read, NOBODY;
     CreatePersonalToken = "personal_tokens.create", Own, Write, NOBODY;

@@ -13,6 +13,7 @@ use crate::mail::Mailer;
 use crate::nodes::directory::NodeDirectory;
 use crate::nodes::observations::Observations;
 use crate::nodes::replays::Replays;
+use crate::oauth::keys::TokenKeys;
 use crate::page::FormKey;
 use crate::passwords::Passwords;
 use crate::publish::follower::Current;
@@ -36,6 +37,7 @@ pub struct Inner {
     /// Who may read `/metrics`.
     pub metrics_readers: MetricsReaders,
     pub passwords: Passwords,
+    pub token_keys: TokenKeys,
     pub mailer: Mailer,
     pub throttles: Throttles,
     pub form_key: FormKey,

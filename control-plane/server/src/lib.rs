@@ -29,6 +29,7 @@ mod landing;
 mod mail;
 mod members;
 mod nodes;
+mod oauth;
 mod outbox;
 mod page;
 mod passwords;
@@ -75,6 +76,7 @@ pub use crate::signals::cancel_on_signal;
 
 use crate::health::MetricsReaders;
 use crate::mail::Mailer;
+use crate::oauth::keys::TokenKeys;
 use crate::page::FormKey;
 use crate::passwords::Passwords;
 use crate::publish::follower::Follower;
@@ -145,6 +147,9 @@ async fn open(config: &Config) -> anyhow::Result<(App, Follower)> {
     genesis::ensure(&db, &secrets)
         .await
         .context("cannot prepare the deployment's keys")?;
+    let token_keys = TokenKeys::default();
+    oauth::keys::ensure(&db, &secrets, Now::read()).await?;
+    token_keys.reload(&db, &secrets, Now::read()).await?;
     let form_key = FormKey::new(&secrets);
     let mailer = Mailer::new(
         config.smtp_url.as_deref(),
@@ -163,6 +168,7 @@ async fn open(config: &Config) -> anyhow::Result<(App, Follower)> {
         trusted_proxies: config.trusted_proxies.clone(),
         metrics_readers: MetricsReaders::of(config),
         passwords: Passwords::new(),
+        token_keys,
         mailer,
         throttles: Throttles::default(),
         form_key,
@@ -215,6 +221,7 @@ impl ControlPlane {
         tasks.spawn(nodes::observations::write_down(app.clone(), own.clone()));
         tasks.spawn(mail_task(app.clone(), own.clone()));
         tasks.spawn(upkeep::keep_up(app.clone(), own.clone()));
+        tasks.spawn(oauth::follow_keys(app.clone(), own.clone()));
         for listener in listeners {
             let (tls, router) = (tls.clone(), router(&app));
             tasks.spawn(serve::serve(listener, tls, router, own.clone()));
@@ -253,6 +260,7 @@ fn router(app: &App) -> Router {
     Router::new()
         .merge(nodes::router())
         .merge(health::router())
+        .merge(oauth::router())
         .merge(page::router(app))
         .merge(json::router())
         .layer(observe)

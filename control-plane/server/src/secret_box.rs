@@ -54,6 +54,7 @@ pub enum Purpose {
     OnlineKey,
     DataKey,
     Pepper,
+    TokenKey,
 }
 
 impl Purpose {
@@ -63,6 +64,7 @@ impl Purpose {
             Purpose::OnlineKey => "database online key",
             Purpose::DataKey => "database data key",
             Purpose::Pepper => "database pepper",
+            Purpose::TokenKey => "database token key",
         }
     }
 }
@@ -98,9 +100,14 @@ impl SecretBox {
     }
 
     pub fn open(&self, purpose: Purpose, sealed: &[u8]) -> Result<[u8; 32], CannotOpen> {
-        let sealed = SealedSecret::decode(sealed).map_err(|_| CannotOpen)?;
-        let secret = self.0.open(purpose.name(), &sealed)?;
+        let secret = self.open_bytes(purpose, sealed)?;
         secret.try_into().map_err(|_| CannotOpen)
+    }
+
+    /// A secret of any length.
+    pub fn open_bytes(&self, purpose: Purpose, sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+        let sealed = SealedSecret::decode(sealed).map_err(|_| CannotOpen)?;
+        self.0.open(purpose.name(), &sealed)
     }
 }
 

@@ -102,7 +102,8 @@ pub async fn delete_of_user(tx: &mut PlatformTx, user: UserId) -> Result<()> {
     Ok(())
 }
 
-fn hash(id: &Id) -> [u8; 32] {
+/// What identifies a session in the database.
+pub fn hash(id: &Id) -> [u8; 32] {
     sha256(&id.0.to_be_bytes())
 }
 

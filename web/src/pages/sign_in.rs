@@ -16,6 +16,25 @@ pub struct SignIn {
     pub errors: FormErrors,
 }
 
+/// `GET /logout` where it is not sure that the person wants that; the form posts to `/logout`.
+#[derive(Clone, Template)]
+#[template(path = "sign_in/sign_out.html")]
+pub struct SignOut {
+    pub shell: Shell,
+    /// The application's request, to follow afterwards.
+    pub request: String,
+}
+
+impl SignOut {
+    #[must_use]
+    pub fn sample() -> Self {
+        Self {
+            shell: samples::public_shell(),
+            request: "client_id=cli_1&state=\"x".to_owned(),
+        }
+    }
+}
+
 impl SignIn {
     #[must_use]
     pub fn sample() -> Self {

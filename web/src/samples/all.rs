@@ -3,8 +3,9 @@
 use askama::Template;
 
 use crate::pages::{
-    account, admin, api_keys, apis, audit, confirm, landing, nodes, outbox, overview, password,
-    plan_requests, plans, problem, routes, settings, sign_in, sign_up, tenants, upstreams, usage,
+    account, admin, api_keys, apis, audit, confirm, consent, landing, nodes, outbox, overview,
+    password, plan_requests, plans, problem, routes, settings, sign_in, sign_up, tenants,
+    upstreams, usage,
 };
 
 type Rendered = Vec<(&'static str, String)>;
@@ -33,6 +34,7 @@ fn public() -> Result<Rendered, askama::Error> {
         ),
         ("login", sign_in::SignIn::sample().render()?),
         ("login-errors", sign_in::SignIn::sample_errors().render()?),
+        ("logout", sign_in::SignOut::sample().render()?),
         ("forgot", password::ForgotPassword::sample().render()?),
         ("forgot-reset", password::ResetPassword::sample().render()?),
         (
@@ -50,6 +52,12 @@ fn public() -> Result<Rendered, askama::Error> {
             account::NewToken::sample_errors().render()?,
         ),
         ("token-created", account::TokenCreated::sample().render()?),
+        ("consent", consent::Consent::sample().render()?),
+        (
+            "consent-choice",
+            consent::Consent::sample_choice().render()?,
+        ),
+        ("go-on", consent::GoOn::sample().render()?),
         ("problem", problem::Problem::sample().render()?),
         (
             "problem-unavailable",

@@ -28,6 +28,7 @@ use crate::problem::Problem;
 pub(crate) use forms::FormKey;
 pub(crate) use nonce::{Nonce, once};
 pub(crate) use people::{Anonymous, Member, Operator, SignedIn};
+pub(crate) use session::Login;
 
 /// What a page handler returns.
 pub(crate) type Answer = Result<Response, Failure>;
@@ -105,6 +106,12 @@ pub(crate) fn go_to(path: &str) -> Answer {
     Ok(Redirect::to(path).into_response())
 }
 
+/// After a form whose answer leads through redirects to another site: browsers that hold forms to
+/// this site (CSP `form-action`) follow a page where they do not follow a redirect.
+pub(crate) fn go_on(shell: web::layout::Shell, address: String) -> Answer {
+    page(&web::pages::consent::GoOn { shell, address })
+}
+
 /// What belongs beside the fields of a form, where that is why the action did not take place.
 pub(crate) fn form_errors(cause: ActionError) -> Result<FormErrors, Failure> {
     let mut errors = FormErrors::default();
@@ -140,6 +147,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
     let pages = Router::new()
         .merge(crate::landing::pages())
         .merge(crate::people::pages())
+        .merge(crate::oauth::pages())
         .merge(crate::console::pages())
         .merge(crate::subscriptions::pages())
         .merge(crate::api_keys::pages())

@@ -18,9 +18,10 @@ use web::layout::{
 
 use super::Failure;
 use super::forms::FormToken;
-use super::session;
+use super::session::{self, Login};
 use crate::app::App;
 use crate::authority::Authority;
+use crate::clock::Now;
 use crate::problem::Problem;
 use crate::telemetry::RequestId;
 
@@ -277,7 +278,19 @@ impl Anonymous {
         session::sign_in(&self.visit.session, user, email).await
     }
 
-    pub(crate) async fn sign_out(&self) -> Result<(), Failure> {
+    /// How they signed in; `None`: nobody did.
+    pub(crate) async fn login(&self) -> Result<Option<Login>, Failure> {
+        session::login(&self.visit.session).await
+    }
+
+    /// Ends the session, and what applications got for as long as it lasts.
+    pub(crate) async fn sign_out(&self, app: &App, now: Now) -> Result<(), Failure> {
+        if let Some(id) = self.visit.session.id() {
+            let mut tx = app.db.platform_tx().await?;
+            let hash = store::sessions::hash(&id);
+            store::oauth_grants::revoke_of_session(&mut tx, &hash, now.0).await?;
+            tx.commit().await?;
+        }
         Ok(self.visit.session.flush().await?)
     }
 }

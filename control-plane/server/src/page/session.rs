@@ -2,7 +2,7 @@
 
 use domain::id::UserId;
 use store::sessions::{Sessions, USER_KEY};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 use web::layout::{Flash, Tone};
@@ -21,6 +21,8 @@ const TOUCH_EVERY: Duration = Duration::hours(1);
 const EMAIL: &str = "email";
 const SIGNED_IN_AT: &str = "signed_in_at";
 const SEEN_AT: &str = "seen_at";
+/// How somebody signed in (RFC 8176).
+const AMR: &str = "amr";
 const FLASH: &str = "flash";
 
 pub(super) fn layer(app: &App) -> SessionManagerLayer<Sessions> {
@@ -58,6 +60,30 @@ pub(super) struct Holder {
     pub email: String,
 }
 
+/// A sign-in, as tokens tell of it.
+pub(crate) struct Login {
+    pub user: UserId,
+    pub email: String,
+    pub auth_time: OffsetDateTime,
+    pub amr: Vec<String>,
+    pub session_hash: [u8; 32],
+}
+
+pub(super) async fn login(session: &Session) -> Result<Option<Login>, Failure> {
+    let (Some(holder), Some(id)) = (holder(session).await?, session.id()) else {
+        return Ok(None);
+    };
+    let signed_in_at: i64 = session.get(SIGNED_IN_AT).await?.unwrap_or(0);
+    Ok(Some(Login {
+        user: holder.user,
+        email: holder.email,
+        auth_time: OffsetDateTime::from_unix_timestamp(signed_in_at)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        amr: session.get(AMR).await?.unwrap_or_default(),
+        session_hash: store::sessions::hash(&id),
+    }))
+}
+
 /// Signs in: under a new id, so that nobody who knew the one before gets in.
 pub(super) async fn sign_in(session: &Session, user: UserId, email: &str) -> Result<(), Failure> {
     session.clear().await;
@@ -66,6 +92,7 @@ pub(super) async fn sign_in(session: &Session, user: UserId, email: &str) -> Res
     session.insert(USER_KEY, user.to_string()).await?;
     session.insert(EMAIL, email).await?;
     session.insert(SIGNED_IN_AT, now).await?;
+    session.insert(AMR, ["pwd"]).await?;
     session.insert(SEEN_AT, now).await?;
     Ok(())
 }

@@ -28,7 +28,7 @@ use super::{reset, sign_in};
 use crate::app::App;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
-use crate::page::{Anonymous, Answer, Failure, go_to, invalid, own_path, page};
+use crate::page::{Anonymous, Answer, Failure, go_on, go_to, invalid, own_path, page};
 use crate::throttle::{Network, TooMany, mailbox};
 
 /// Answers that must not tell anything by their time take at least this long: more than hashing a
@@ -45,7 +45,6 @@ const WRONG_CODE: &str = "This code is wrong or has expired. Check it, or ask fo
 pub(super) fn pages() -> Router<App> {
     Router::new()
         .route("/login", get(show_sign_in).post(sign_in_here))
-        .route("/logout", post(sign_out))
         .route("/signup", get(show_sign_up).post(ask_sign_up))
         .route("/signup/confirm", get(show_confirm).post(confirm))
         .route("/signup/resend", post(resend))
@@ -57,14 +56,21 @@ pub(super) fn pages() -> Router<App> {
 struct Next {
     #[serde(default)]
     next: String,
+    #[serde(default)]
+    login_hint: String,
 }
 
+/// Where applications send their people: who comes from there is to sign in, also who did before.
+const APPLICATIONS: &str = "/oauth2/authorize?";
+
 async fn show_sign_in(visitor: Anonymous, Query(query): Query<Next>) -> Answer {
-    if visitor.email.is_some() {
+    let is_for_application = query.next.starts_with(APPLICATIONS);
+    if visitor.email.is_some() && !is_for_application {
         return go_to(own_path(&query.next).unwrap_or("/console"));
     }
     let form = SignInForm {
         next: query.next,
+        email: query.login_hint,
         ..SignInForm::default()
     };
     page(&SignIn {
@@ -103,12 +109,10 @@ async fn sign_in_here(
     };
     app.throttles.attempts.give_back(network);
     visitor.sign_in(user.id, &user.email).await?;
-    go_to(own_path(&form.next).unwrap_or("/console"))
-}
-
-async fn sign_out(visitor: Anonymous) -> Answer {
-    visitor.sign_out().await?;
-    go_to("/")
+    match own_path(&form.next) {
+        Some(next) if next.starts_with(APPLICATIONS) => go_on(visitor.shell(), next.to_owned()),
+        next => go_to(next.unwrap_or("/console")),
+    }
 }
 
 async fn show_sign_up(visitor: Anonymous) -> Answer {
@@ -319,7 +323,7 @@ async fn reset_here(
     }
     app.throttles.attempts.give_back(network);
     app.mailer.wake();
-    visitor.sign_out().await?;
+    visitor.sign_out(&app, now).await?;
     visitor
         .flash(
             Tone::Good,

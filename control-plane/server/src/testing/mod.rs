@@ -22,7 +22,7 @@ use crate::people::NewPerson;
 use crate::personal_tokens::NewToken;
 use crate::{App, Config, Now, SecretKey, open, people, personal_tokens, router};
 
-pub(crate) use browser::Browser;
+pub(crate) use browser::{Browser, Seen};
 pub(crate) use program::{Program, Reply};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -143,6 +143,11 @@ impl Stack {
             .expect("a token");
         tx.commit().await.expect("commits");
         Program::new(self.router.clone(), Some(token.reveal().to_owned()))
+    }
+
+    /// A program with a token of another kind.
+    pub(crate) fn program_with(&self, token: &str) -> Program {
+        Program::new(self.router.clone(), Some(token.to_owned()))
     }
 
     /// A program without any token.

@@ -62,13 +62,7 @@ impl Program {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Reply {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("/api/v1{path}"))
-            .header(header::HOST, "localhost:8080");
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
+        let mut request = self.request(method, &format!("/api/v1{path}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -79,7 +73,48 @@ impl Program {
             }
             None => Body::empty(),
         };
-        let request = request.body(body).expect("a request");
+        self.answer(request.body(body).expect("a request")).await
+    }
+
+    /// A form as OAuth has it; `path` is the whole path.
+    pub(crate) async fn form(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        fields: &[(&str, &str)],
+    ) -> Reply {
+        let kind = "application/x-www-form-urlencoded";
+        let mut request = self
+            .request(Method::POST, path)
+            .header(header::CONTENT_TYPE, kind);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        self.answer(request.body(Body::from(body)).expect("a request"))
+            .await
+    }
+
+    /// What stands at this whole path.
+    pub(crate) async fn fetch(&self, path: &str) -> Reply {
+        let request = self.request(Method::GET, path).body(Body::empty());
+        self.answer(request.expect("a request")).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> http::request::Builder {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "localhost:8080");
+        match &self.token {
+            Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Reply {
         let response = self
             .router
             .clone()

@@ -28,6 +28,17 @@ pub fn pool(db: &Db) -> &sqlx::PgPool {
     db.pool()
 }
 
+/// Lets time pass in the rows: a statement across tenants with a number of seconds.
+pub async fn execute(db: &Db, sql: &'static str, seconds: f64) {
+    let mut tx = db.platform_tx().await.expect("begins");
+    sqlx::query(sql)
+        .bind(seconds)
+        .execute(&mut *tx)
+        .await
+        .expect("a statement of a test");
+    tx.commit().await.expect("commits");
+}
+
 fn make() -> String {
     let lease = cluster::testing::lease().expect("a PostgreSQL cluster for tests");
     let name = lease

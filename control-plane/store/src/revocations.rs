@@ -1,0 +1,144 @@
+//! Access tokens that nodes refuse before they expire: single ones, and all that were issued before
+//! an instant.
+
+use domain::id::{ClientId, TenantId, UserId};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::dirty::{self, Mark};
+use crate::oauth_grants::ACCESS_TOKEN_MAX;
+use crate::{Conn, PlatformTx, Result};
+
+/// What is refused, and until when that matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    kind: &'static str,
+    subject: Vec<u8>,
+    /// `None`: of a person, whatever the tenant.
+    tenant_id: Option<TenantId>,
+    issued_before: OffsetDateTime,
+}
+
+impl Revocation {
+    fn new(
+        kind: &'static str,
+        subject: Vec<u8>,
+        tenant: Option<TenantId>,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self {
+            kind,
+            subject,
+            tenant_id: tenant,
+            issued_before: now,
+        }
+    }
+
+    /// One token, by its `jti`.
+    pub fn token(jti: Uuid, tenant: TenantId, now: OffsetDateTime) -> Self {
+        Self::new("token", jti.as_bytes().to_vec(), Some(tenant), now)
+    }
+
+    /// All tokens of a grant (`origin_jti`).
+    pub fn grant(grant: Uuid, tenant: TenantId, now: OffsetDateTime) -> Self {
+        Self::new("grant", grant.as_bytes().to_vec(), Some(tenant), now)
+    }
+
+    /// All of a person's tokens, in every tenant.
+    pub fn user(user: UserId, now: OffsetDateTime) -> Self {
+        Self::new("user", user.to_bytes(), None, now)
+    }
+
+    /// A person's tokens for one tenant.
+    pub fn member(tenant: TenantId, user: UserId, now: OffsetDateTime) -> Self {
+        let subject = [tenant.to_bytes(), user.to_bytes()].concat();
+        Self::new("member", subject, Some(tenant), now)
+    }
+
+    /// Tokens that a client got, whoever's they are.
+    pub fn client(client: ClientId, tenant: TenantId, now: OffsetDateTime) -> Self {
+        Self::new("client", client.to_bytes(), Some(tenant), now)
+    }
+
+    /// All tokens for a tenant.
+    pub fn tenant(tenant: TenantId, now: OffsetDateTime) -> Self {
+        Self::new("tenant", tenant.to_bytes(), Some(tenant), now)
+    }
+}
+
+/// Has nodes refuse tokens; a later instant replaces an earlier one, never the other way.
+pub async fn insert(tx: &mut Conn, revocation: &Revocation) -> Result<()> {
+    sqlx::query!(
+        "insert into revocations (kind, subject, tenant_id, issued_before, drop_after)
+        values ($1, $2, $3, $4, $5)
+        on conflict (kind, subject) do update set
+            issued_before = greatest(revocations.issued_before, excluded.issued_before),
+            drop_after = greatest(revocations.drop_after, excluded.drop_after)",
+        revocation.kind,
+        &revocation.subject,
+        revocation.tenant_id.map(|id| id.0),
+        revocation.issued_before,
+        revocation.issued_before + ACCESS_TOKEN_MAX
+    )
+    .execute(&mut *tx)
+    .await?;
+    dirty::mark(tx, &[Mark::All]).await
+}
+
+/// Forgets revocations of tokens that have expired by now, at most `limit`. Served by
+/// `revocations_drop`.
+pub async fn delete_expired(tx: &mut PlatformTx, now: OffsetDateTime, limit: u32) -> Result<()> {
+    sqlx::query!(
+        "delete from revocations where (kind, subject) in (
+            select kind, subject from revocations where drop_after < $1 limit $2
+        )",
+        now,
+        i64::from(limit)
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// What a token stands on.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenOf {
+    pub jti: Uuid,
+    pub grant: Uuid,
+    pub tenant: TenantId,
+    pub client: ClientId,
+    /// `None`: the client's own.
+    pub user: Option<UserId>,
+    /// Unix seconds.
+    pub issued_at_s: i64,
+}
+
+/// Whether a token is refused: itself, or because it was issued before its grant, person,
+/// membership, client or tenant was cut off. Served by the primary key.
+pub async fn covers(tx: &mut PlatformTx, token: &TokenOf) -> Result<bool> {
+    let user = token.user.map_or_else(Vec::new, |user| user.to_bytes());
+    let member = [token.tenant.to_bytes(), user.clone()].concat();
+    let covers = sqlx::query_scalar!(
+        r#"select exists (
+            select from revocations where
+                (kind = 'token' and subject = $1)
+                or (issued_before >= to_timestamp($7::float8) and (
+                    (kind = 'grant' and subject = $2)
+                    or (kind = 'tenant' and subject = $3)
+                    or (kind = 'client' and subject = $4)
+                    or (kind = 'user' and subject = $5)
+                    or (kind = 'member' and subject = $6)
+                ))
+        ) as "covers!""#,
+        &token.jti.as_bytes()[..],
+        &token.grant.as_bytes()[..],
+        &token.tenant.to_bytes(),
+        &token.client.to_bytes(),
+        &user,
+        &member,
+        token.issued_at_s as f64
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(covers)
+}
