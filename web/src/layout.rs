@@ -111,6 +111,7 @@ pub enum OperatorTab {
     Apis,
     Upstreams,
     Nodes,
+    TokenKeys,
     Audit,
     Outbox,
 }
@@ -184,6 +185,7 @@ impl OperatorNav {
             (OperatorTab::Apis, "APIs", "route", "/apis"),
             (OperatorTab::Upstreams, "Upstreams", "server", "/upstreams"),
             (OperatorTab::Nodes, "Nodes", "nodes", "/nodes"),
+            (OperatorTab::TokenKeys, "Token keys", "key", "/token-keys"),
             (OperatorTab::Audit, "Audit log", "list", "/audit"),
         ]
         .into_iter()

@@ -22,5 +22,6 @@ pub mod sign_in;
 pub mod sign_up;
 pub mod subscriptions;
 pub mod tenants;
+pub mod token_keys;
 pub mod upstreams;
 pub mod usage;

@@ -122,6 +122,8 @@ actions! {
     ListEnrolTokens = "enroll_tokens.list", Platform, Read, NOBODY;
     CreateEnrolToken = "enroll_tokens.create", Platform, Write, NOBODY;
     RevokeEnrolToken = "enroll_tokens.revoke", Platform, Write, NOBODY;
+    ListTokenKeys = "token_keys.list", Platform, Read, NOBODY;
+    RotateTokenKey = "token_keys.rotate", Platform, Write, NOBODY;
     ListSnapshots = "snapshots.list", Platform, Read, NOBODY;
     ListAllEvents = "all_audit_events.list", Platform, Read, NOBODY;
     ListOutbox = "outbox.list", Platform, Read, NOBODY;

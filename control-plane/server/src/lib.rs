@@ -52,6 +52,7 @@ mod tenants;
 #[cfg(test)]
 mod testing;
 mod throttle;
+mod token_keys;
 mod upkeep;
 mod upstreams;
 mod usage;

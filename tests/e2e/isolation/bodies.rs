@@ -22,6 +22,7 @@ pub(super) fn of(method: &str, path: &str) -> Value {
         ("PATCH", "/tenants/{tenant}/subscriptions/{subscription}") => {
             json!({ "plan_id": "{plan_by_approval}" })
         }
+        ("POST", "/token-keys") => json!({ "algorithm": "RS256" }),
         ("POST", "/upstreams") => json!({
             "name": "mine",
             "targets": [{ "url": "http://127.0.0.1:9" }],

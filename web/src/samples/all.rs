@@ -5,7 +5,7 @@ use askama::Template;
 use crate::pages::{
     account, admin, api_keys, apis, audit, confirm, consent, landing, nodes, outbox, overview,
     password, plan_requests, plans, problem, routes, settings, sign_in, sign_up, tenants,
-    upstreams, usage,
+    token_keys, upstreams, usage,
 };
 
 type Rendered = Vec<(&'static str, String)>;
@@ -218,5 +218,6 @@ fn operator() -> Result<Rendered, askama::Error> {
             "admin-outbox-empty",
             outbox::Outbox::sample_empty().render()?,
         ),
+        ("token-keys", token_keys::TokenKeys::sample().render()?),
     ])
 }

@@ -27,7 +27,9 @@ use crate::app::App;
 use crate::clock::Now;
 use crate::fleet::{self, Standing};
 use crate::page::{Answer, Failure, Operator, page};
-use crate::{apis, audit_events, outbox, plan_requests, plans, routes, tenants, upstreams, usage};
+use crate::{
+    apis, audit_events, outbox, plan_requests, plans, routes, tenants, token_keys, upstreams, usage,
+};
 
 const BUSIEST: u32 = 5;
 const PENDING_MAX: u32 = 100;
@@ -43,6 +45,7 @@ pub(crate) fn pages() -> Router<App> {
         .merge(plans::pages())
         .merge(routes::pages())
         .merge(tenants::pages())
+        .merge(token_keys::pages())
         .merge(upstreams::pages())
 }
 

@@ -63,6 +63,7 @@ fn nouns() -> OpenApiRouter<App> {
         .merge(crate::snapshots::api())
         .merge(crate::subscriptions::api())
         .merge(crate::tenants::api())
+        .merge(crate::token_keys::api())
         .merge(crate::upstreams::api())
         .merge(crate::usage::api())
 }
