@@ -51,10 +51,13 @@ create table oauth_clients (
     refresh_token_seconds integer not null default 2592000
         check (refresh_token_seconds between 3600 and 315360000),
     is_enabled boolean not null default true,
+    cut_off_at timestamptz,
     edition integer not null default 1,
     created_at timestamptz not null default now(),
     unique (tenant_id, id)
 );
+comment on column oauth_clients.cut_off_at is
+    'What it was given before this instant is over, whosever it was.';
 comment on table oauth_clients is 'Applications that sign people in, or get tokens for themselves.';
 comment on column oauth_clients.serves is
     'any_tenant: members of other tenants may use it too, after they consented.';

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod confirm;
 mod edition;
 pub mod nodes;
+pub mod oauth_clients;
 pub mod password;
 pub mod plan_requests;
 pub mod plans;

@@ -98,6 +98,7 @@ pub enum TenantTab {
     Overview,
     Plans,
     Keys,
+    OauthClients,
     Usage,
     Settings,
 }
@@ -159,6 +160,12 @@ impl TenantNav {
         [
             (TenantTab::Overview, "Overview", "home", ""),
             (TenantTab::Keys, "API keys", "key", "/keys"),
+            (
+                TenantTab::OauthClients,
+                "OAuth clients",
+                "shield",
+                "/oauth-clients",
+            ),
             (TenantTab::Usage, "Usage", "chart", "/usage"),
             (TenantTab::Plans, "Plans", "layers", "/plans"),
             (TenantTab::Settings, "Settings", "sliders", "/settings"),

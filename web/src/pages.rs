@@ -10,6 +10,7 @@ pub mod confirm;
 pub mod consent;
 pub mod landing;
 pub mod nodes;
+pub mod oauth_clients;
 pub mod outbox;
 pub mod overview;
 pub mod password;

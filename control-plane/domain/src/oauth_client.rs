@@ -334,6 +334,8 @@ pub struct OauthClient {
     pub id_token_seconds: u32,
     pub refresh_token_seconds: u32,
     pub is_enabled: bool,
+    /// What it was given before this instant is over.
+    pub cut_off_at: Option<OffsetDateTime>,
     pub edition: i32,
     pub created_at: OffsetDateTime,
 }
@@ -345,6 +347,11 @@ impl OauthClient {
 
     pub fn may_sign_out_to(&self, presented: &str) -> bool {
         self.logout_uris.iter().any(|uri| uri.matches(presented))
+    }
+
+    /// Whether what it was given then is over.
+    pub fn is_cut_off(&self, given_at: OffsetDateTime) -> bool {
+        self.cut_off_at.is_some_and(|cut| given_at <= cut)
     }
 
     /// Whether somebody with this confirmed address may join the client's tenant through it.

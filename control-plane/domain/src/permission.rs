@@ -86,6 +86,12 @@ actions! {
     UpdateApiKey = "api_keys.update", Tenant, Write, BUILDERS;
     RotateApiKey = "api_keys.rotate", Tenant, Write, BUILDERS;
     RevokeApiKey = "api_keys.revoke", Tenant, Write, BUILDERS;
+    ListClients = "oauth_clients.list", Tenant, Read, EVERYBODY;
+    CreateClient = "oauth_clients.create", Tenant, Write, BUILDERS;
+    UpdateClient = "oauth_clients.update", Tenant, Write, BUILDERS;
+    DeleteClient = "oauth_clients.delete", Tenant, Write, BUILDERS;
+    AddClientSecret = "oauth_clients.add_secret", Tenant, Write, BUILDERS;
+    RevokeClientSecret = "oauth_clients.revoke_secret", Tenant, Write, BUILDERS;
     ShowUsage = "usage.show", Tenant, Read, EVERYBODY;
     ListTenantEvents = "audit_events.list", Tenant, Read, ADMINS;
 

@@ -30,6 +30,7 @@ mod mail;
 mod members;
 mod nodes;
 mod oauth;
+mod oauth_clients;
 mod outbox;
 mod page;
 mod passwords;

@@ -7,6 +7,7 @@
 //! Read `tx.rs` and `dirty.rs` first.
 
 pub mod api_keys;
+pub mod api_scopes;
 pub mod apis;
 pub mod audit;
 pub mod chunks;

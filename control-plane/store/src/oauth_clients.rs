@@ -7,6 +7,7 @@ use domain::oauth_client::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::revocations::{self, Revocation};
 use crate::rows::{bytes32, signed_small, small, word};
 use crate::{Conn, Error, PlatformTx, Result};
 
@@ -29,6 +30,7 @@ struct Raw {
     id_token_seconds: i32,
     refresh_token_seconds: i32,
     is_enabled: bool,
+    cut_off_at: Option<OffsetDateTime>,
     edition: i32,
     created_at: OffsetDateTime,
 }
@@ -55,6 +57,7 @@ impl Raw {
             id_token_seconds: small(self.id_token_seconds),
             refresh_token_seconds: small(self.refresh_token_seconds),
             is_enabled: self.is_enabled,
+            cut_off_at: self.cut_off_at,
             edition: self.edition,
             created_at: self.created_at,
         })
@@ -115,8 +118,8 @@ pub async fn get(tx: &mut Conn, tenant: TenantId, id: ClientId) -> Result<OauthC
         Raw,
         "select id, tenant_id, name, kind, serves, sign_up, sign_up_domains, redirect_uris,
             logout_uris, grants, scopes, requires_pkce, signing_algorithm, encrypts_access_tokens,
-            access_token_seconds, id_token_seconds, refresh_token_seconds, is_enabled, edition,
-            created_at
+            access_token_seconds, id_token_seconds, refresh_token_seconds, is_enabled,
+            cut_off_at, edition, created_at
         from oauth_clients where tenant_id = $1 and id = $2",
         tenant.0,
         id.0
@@ -127,6 +130,163 @@ pub async fn get(tx: &mut Conn, tenant: TenantId, id: ClientId) -> Result<OauthC
         what: "OAuth client",
     })?
     .read()
+}
+
+/// The newest first. Served by the primary key and `oauth_clients_name`.
+pub async fn list(
+    tx: &mut Conn,
+    tenant: TenantId,
+    before: Option<ClientId>,
+    limit: u32,
+) -> Result<Vec<OauthClient>> {
+    sqlx::query_as!(
+        Raw,
+        "select id, tenant_id, name, kind, serves, sign_up, sign_up_domains, redirect_uris,
+            logout_uris, grants, scopes, requires_pkce, signing_algorithm, encrypts_access_tokens,
+            access_token_seconds, id_token_seconds, refresh_token_seconds, is_enabled,
+            cut_off_at, edition, created_at
+        from oauth_clients where tenant_id = $1 and ($2::uuid is null or id < $2)
+        order by id desc limit $3",
+        tenant.0,
+        before.map(|id| id.0),
+        i64::from(limit)
+    )
+    .fetch_all(tx)
+    .await?
+    .into_iter()
+    .map(Raw::read)
+    .collect()
+}
+
+/// Replaces what is said of a client, if its edition is the one that was `seen`.
+pub async fn update(
+    tx: &mut Conn,
+    tenant: TenantId,
+    id: ClientId,
+    terms: &ClientTerms,
+    seen: Option<i32>,
+) -> Result<OauthClient> {
+    let grants: Vec<String> = terms.grants.iter().map(ToString::to_string).collect();
+    let updated = sqlx::query!(
+        "update oauth_clients set name = $3, serves = $4, sign_up = $5, sign_up_domains = $6,
+            redirect_uris = $7, logout_uris = $8, grants = $9, scopes = $10, requires_pkce = $11,
+            signing_algorithm = $12, encrypts_access_tokens = $13, access_token_seconds = $14,
+            id_token_seconds = $15, refresh_token_seconds = $16, is_enabled = $17,
+            edition = edition + 1
+        where tenant_id = $1 and id = $2 and ($18::int is null or edition = $18)",
+        tenant.0,
+        id.0,
+        terms.name.as_str(),
+        terms.serves.as_str(),
+        terms.sign_up.as_str(),
+        &terms.sign_up_domains,
+        &texts(&terms.redirect_uris),
+        &texts(&terms.logout_uris),
+        &grants,
+        &terms.scopes,
+        terms.requires_pkce,
+        terms.signing_algorithm.as_str(),
+        terms.encrypts_access_tokens,
+        signed_small(terms.access_token_seconds),
+        signed_small(terms.id_token_seconds),
+        signed_small(terms.refresh_token_seconds),
+        terms.is_enabled,
+        seen
+    )
+    .execute(&mut *tx)
+    .await?;
+    let after = get(tx, tenant, id).await?;
+    match updated.rows_affected() {
+        0 => Err(Error::EditedMeanwhile),
+        _ => Ok(after),
+    }
+}
+
+/// With its secrets, grants and consents.
+pub async fn delete(tx: &mut Conn, tenant: TenantId, id: ClientId) -> Result<()> {
+    sqlx::query!(
+        "delete from oauth_clients where tenant_id = $1 and id = $2",
+        tenant.0,
+        id.0
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Secrets that work, oldest first, with the client held until the transaction ends: nobody adds
+/// one meanwhile.
+pub async fn lock_secrets(
+    tx: &mut Conn,
+    tenant: TenantId,
+    id: ClientId,
+    now: OffsetDateTime,
+) -> Result<Vec<ClientSecret>> {
+    sqlx::query!(
+        "select id from oauth_clients where tenant_id = $1 and id = $2 for update",
+        tenant.0,
+        id.0
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    list_secrets(tx, tenant, id, now).await
+}
+
+/// Secrets that work, oldest first. Served by `oauth_client_secrets_client`.
+pub async fn list_secrets(
+    tx: &mut Conn,
+    tenant: TenantId,
+    id: ClientId,
+    now: OffsetDateTime,
+) -> Result<Vec<ClientSecret>> {
+    let found = sqlx::query_as!(
+        ClientSecret,
+        "select id, prefix, expires_at, last_used_at, created_at from oauth_client_secrets
+        where tenant_id = $1 and client_id = $2 and (expires_at is null or expires_at > $3)
+        order by id limit 100",
+        tenant.0,
+        id.0,
+        now
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(found)
+}
+
+/// Takes a secret back; false: there is none.
+pub async fn delete_secret(
+    tx: &mut Conn,
+    tenant: TenantId,
+    client: ClientId,
+    secret: Uuid,
+) -> Result<bool> {
+    let deleted = sqlx::query!(
+        "delete from oauth_client_secrets where tenant_id = $1 and client_id = $2 and id = $3",
+        tenant.0,
+        client.0,
+        secret
+    )
+    .execute(tx)
+    .await?;
+    Ok(deleted.rows_affected() > 0)
+}
+
+/// Ends all that a client was given, whosever it was; nodes refuse the access tokens that it got.
+pub async fn cut_off(
+    tx: &mut Conn,
+    tenant: TenantId,
+    id: ClientId,
+    now: OffsetDateTime,
+) -> Result<()> {
+    sqlx::query!(
+        "update oauth_clients set cut_off_at = $3 where tenant_id = $1 and id = $2",
+        tenant.0,
+        id.0,
+        now
+    )
+    .execute(&mut *tx)
+    .await?;
+    revocations::insert(tx, &Revocation::client(id, tenant, now)).await
 }
 
 /// A client by its id, which is public, and the hashes of its live secrets. Served by the primary
@@ -140,7 +300,8 @@ pub async fn all_tenants_find(
         r#"select c.id, c.tenant_id, c.name, c.kind, c.serves, c.sign_up, c.sign_up_domains,
             c.redirect_uris, c.logout_uris, c.grants, c.scopes, c.requires_pkce,
             c.signing_algorithm, c.encrypts_access_tokens, c.access_token_seconds,
-            c.id_token_seconds, c.refresh_token_seconds, c.is_enabled, c.edition, c.created_at,
+            c.id_token_seconds, c.refresh_token_seconds, c.is_enabled, c.cut_off_at,
+            c.edition, c.created_at,
             array(
                 select s.hash from oauth_client_secrets s
                 where s.tenant_id = c.tenant_id and s.client_id = c.id
@@ -179,6 +340,7 @@ pub async fn all_tenants_find(
         id_token_seconds: row.id_token_seconds,
         refresh_token_seconds: row.refresh_token_seconds,
         is_enabled: row.is_enabled,
+        cut_off_at: row.cut_off_at,
         edition: row.edition,
         created_at: row.created_at,
     };

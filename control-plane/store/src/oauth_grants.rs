@@ -34,6 +34,20 @@ pub struct OauthGrant {
     pub expires_at: OffsetDateTime,
 }
 
+impl OauthGrant {
+    /// As its id (UUID v7) says.
+    pub fn given_at(&self) -> OffsetDateTime {
+        let (seconds, nanos) = self
+            .id
+            .get_timestamp()
+            .map_or((0, 0), |timestamp| timestamp.to_unix());
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        OffsetDateTime::from_unix_timestamp(seconds).map_or(OffsetDateTime::UNIX_EPOCH, |at| {
+            at + Duration::nanoseconds(nanos.into())
+        })
+    }
+}
+
 #[derive(Debug)]
 pub struct NewCode<'a> {
     pub hash: [u8; 32],

@@ -3,8 +3,8 @@
 use askama::Template;
 
 use crate::pages::{
-    account, admin, api_keys, apis, audit, confirm, consent, landing, nodes, outbox, overview,
-    password, plan_requests, plans, problem, routes, settings, sign_in, sign_up, tenants,
+    account, admin, api_keys, apis, audit, confirm, consent, landing, nodes, oauth_clients, outbox,
+    overview, password, plan_requests, plans, problem, routes, settings, sign_in, sign_up, tenants,
     token_keys, upstreams, usage,
 };
 
@@ -68,6 +68,26 @@ fn public() -> Result<Rendered, askama::Error> {
 
 fn tenant() -> Result<Rendered, askama::Error> {
     Ok(vec![
+        (
+            "oauth-clients",
+            oauth_clients::OauthClients::sample().render()?,
+        ),
+        (
+            "oauth-clients-empty",
+            oauth_clients::OauthClients::sample_empty().render()?,
+        ),
+        (
+            "oauth-client-new-errors",
+            oauth_clients::ClientEditor::sample_new().render()?,
+        ),
+        (
+            "oauth-client",
+            oauth_clients::ClientEditor::sample().render()?,
+        ),
+        (
+            "oauth-client-created",
+            oauth_clients::ClientCreated::sample().render()?,
+        ),
         ("overview", overview::TenantOverview::sample().render()?),
         (
             "overview-first-steps",

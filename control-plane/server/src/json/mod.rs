@@ -57,6 +57,7 @@ fn nouns() -> OpenApiRouter<App> {
         .merge(crate::fleet::api())
         .merge(crate::members::api())
         .merge(crate::people::api())
+        .merge(crate::oauth_clients::api())
         .merge(crate::plan_requests::api())
         .merge(crate::plans::api())
         .merge(crate::routes::api())

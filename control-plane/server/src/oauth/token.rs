@@ -125,7 +125,8 @@ impl Request<'_> {
             tx.commit().await?;
             return Err(wrong());
         }
-        if used.is_revoked || used.expires_at <= self.now.0 {
+        let is_over = used.is_revoked || self.client.is_cut_off(used.grant.given_at());
+        if is_over || used.expires_at <= self.now.0 {
             return Err(wrong());
         }
         if self.form.get("redirect_uri") != Some(used.redirect_uri.as_str()) {
@@ -159,7 +160,8 @@ impl Request<'_> {
         let turned = turned
             .filter(|turned| turned.grant.client_id == self.client.id)
             .ok_or_else(wrong)?;
-        if turned.is_revoked || turned.grant.expires_at <= self.now.0 {
+        let is_over = turned.is_revoked || self.client.is_cut_off(turned.grant.given_at());
+        if is_over || turned.grant.expires_at <= self.now.0 {
             return Err(wrong());
         }
         let within_grace = turned.rotated_at.is_some_and(|at| self.now.0 - at <= GRACE);

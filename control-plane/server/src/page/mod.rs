@@ -151,6 +151,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .merge(crate::console::pages())
         .merge(crate::subscriptions::pages())
         .merge(crate::api_keys::pages())
+        .merge(crate::oauth_clients::pages())
         .merge(crate::usage::pages())
         .merge(crate::members::pages())
         .merge(crate::personal_tokens::pages())
