@@ -12,6 +12,7 @@ mod apis;
 mod app;
 mod audit_events;
 mod authority;
+mod authorizers;
 mod checks;
 mod client_address;
 mod clock;
@@ -145,6 +146,7 @@ async fn open(config: &Config) -> anyhow::Result<(App, Follower)> {
     genesis::ensure(&db, &secrets)
         .await
         .context("cannot prepare the deployment's keys")?;
+    genesis::set_issuer(&db, &config.public_url).await?;
     let form_key = FormKey::new(&secrets);
     let mailer = Mailer::new(
         config.smtp_url.as_deref(),

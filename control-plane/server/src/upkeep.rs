@@ -46,6 +46,7 @@ async fn once(app: &App, now: OffsetDateTime) -> store::Result<()> {
         .await?;
     store::idempotency::delete_before(&mut tx, now - IDEMPOTENCY_KEPT, ROWS_AT_ONCE).await?;
     store::outbox::all_tenants_delete_before(&mut tx, now - MAILS_KEPT, ROWS_AT_ONCE).await?;
+    store::revocations::delete_expired(&mut tx, now, ROWS_AT_ONCE).await?;
     store::users::delete_expired_codes(&mut tx, now, ROWS_AT_ONCE).await?;
     tx.commit().await?;
     Sessions::new(app.db.clone())

@@ -9,6 +9,7 @@
 pub mod api_keys;
 pub mod apis;
 pub mod audit;
+pub mod authorizers;
 pub mod chunks;
 pub mod compile;
 mod db;
@@ -28,6 +29,7 @@ pub mod personal_tokens;
 pub mod plans;
 pub mod publisher;
 pub mod rate_shares;
+pub mod revocations;
 mod roles;
 pub mod routes;
 mod rows;

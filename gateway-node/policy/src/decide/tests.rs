@@ -127,6 +127,7 @@ impl World {
                 plan_key(&self.plan.id, self.plan.version),
                 chunk::encode(Kind::Plan, &self.plan),
             ),
+            ..ConfigRoot::default()
         };
         let hash = Pepper::new(&SECRET).hash(self.plain.as_bytes());
         let mut map = |kind, key: Vec<u8>, value: Vec<u8>| {
@@ -138,6 +139,7 @@ impl World {
             keys: map(Kind::KeyLeaf, hash.0.to_vec(), self.key.encode_to_vec()),
             tenants: map(Kind::TenantLeaf, id(51), self.tenant.encode_to_vec()),
             peppers: vec![DATA_KEY.seal(PEPPER, &SECRET, [1; 12]).expect("seals")],
+            ..StateRoot::default()
         };
         let manifest = Manifest {
             epoch: 1,
