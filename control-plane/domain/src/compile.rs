@@ -7,13 +7,21 @@ use ipnet::IpNet;
 use snapshot::api_key::KeyHash;
 use snapshot::chunk::{ChunkRef, Kind, Sealed};
 use snapshot::document::{
-    Api, Cors, Key, OnStoreDown, Period, Plan, Quota, Rate, Route, Scopes, Subscription, Target,
-    Tenant, Timeouts, Upstream, plan_key,
+    Api, Cors, Key, OnStoreDown, Period, Plan, Quota, READER_OF_AUTHORIZERS, Rate, Route, Scopes,
+    Subscription, Target, Tenant, Timeouts, Upstream, plan_key,
 };
-use snapshot::id::{ApiId, ApiKeyId, PlanId, RouteId, SubscriptionId, TenantId, UpstreamId};
+use snapshot::id::{
+    ApiId, ApiKeyId, AuthorizerId, PlanId, RouteId, SubscriptionId, TenantId, UpstreamId,
+};
 use snapshot::trie::{Change, Entry};
 
 use crate::route::PathTemplate;
+
+mod identity;
+
+pub use identity::{
+    AuthorizerRow, RevocationRow, TokenKeyRow, audience_of, authorizer, own_issuer, revocation,
+};
 
 /// One stored value of an API key. Rotated keys have two for a while.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +91,8 @@ pub struct ApiRow {
     pub api_key_header: String,
     pub cors: Option<CorsRow>,
     pub max_stale_ms: Option<u64>,
+    /// What tokens for it must be meant for.
+    pub audience: String,
     pub routes: Vec<RouteRow>,
 }
 
@@ -100,6 +110,7 @@ pub struct RouteRow {
     pub cors: Option<CorsRow>,
     pub body_bytes_max: Option<u64>,
     pub lease_wait_ms: Option<u32>,
+    pub authorizer_id: Option<AuthorizerId>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -248,8 +259,20 @@ pub fn api(row: &ApiRow) -> (Entry, Sealed) {
         cors: row.cors.as_ref().map(cors),
         max_stale_ms: row.max_stale_ms,
         refused: refused.map(str::to_owned),
+        audience: row.audience.clone(),
     };
-    directory(row.id.to_bytes(), Kind::Api, &document)
+    // A node that does not know authorizers would let everybody in.
+    let has_authorizer = document
+        .routes
+        .iter()
+        .any(|route| route.authorizer_id.is_some());
+    let min_reader = if has_authorizer {
+        READER_OF_AUTHORIZERS
+    } else {
+        1
+    };
+    let sealed = snapshot::chunk::encode_for(Kind::Api, min_reader, &document);
+    (entry(row.id.to_bytes(), &sealed.reference()), sealed)
 }
 
 fn route(row: &RouteRow) -> Route {
@@ -271,6 +294,7 @@ fn route(row: &RouteRow) -> Route {
         cors: row.cors.as_ref().map(cors),
         body_bytes_max: row.body_bytes_max,
         lease_wait_ms: row.lease_wait_ms,
+        authorizer_id: row.authorizer_id.map(|id| id.to_bytes()),
     }
 }
 
@@ -367,6 +391,7 @@ fn sorted_display(items: &[IpNet]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use snapshot::chunk::Chunk;
     use uuid::Uuid;
 
     fn route_row(id: u128, methods: &[&str], path: &str) -> RouteRow {
@@ -383,6 +408,7 @@ mod tests {
             cors: None,
             body_bytes_max: None,
             lease_wait_ms: None,
+            authorizer_id: None,
         }
     }
 
@@ -395,6 +421,7 @@ mod tests {
             api_key_header: "X-Api-Key".into(),
             cors: None,
             max_stale_ms: None,
+            audience: "orders".into(),
             routes,
         }
     }
@@ -430,6 +457,17 @@ mod tests {
         );
         for path in ["v1", "/{rest+}/x", "/{}", "/a{b}", "/{a b}"] {
             check_refusal(vec![route_row(1, &[], path)], Some("path_template_invalid"));
+        }
+    }
+
+    #[test]
+    fn a_node_that_knows_no_authorizers_does_not_read_an_api_that_has_one() {
+        let mut guarded = route_row(1, &[], "/a");
+        guarded.authorizer_id = Some(AuthorizerId(Uuid::from_u128(3)));
+        for (row, reader) in [(guarded, 2), (route_row(1, &[], "/a"), 1)] {
+            let (_, sealed) = api(&api_row(vec![row]));
+            let chunk: Chunk = snapshot::decode("chunk", &sealed.bytes, 1 << 20).expect("a chunk");
+            assert_eq!(chunk.min_reader, reader);
         }
     }
 

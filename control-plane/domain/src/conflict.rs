@@ -28,6 +28,8 @@ pub enum Conflict {
     UpstreamInUse,
     #[error("There is no such upstream.")]
     UnknownUpstream,
+    #[error("There is no such authorizer.")]
+    UnknownAuthorizer,
     #[error("There is no such API.")]
     UnknownApi,
     #[error("There is no such plan.")]
@@ -72,6 +74,7 @@ impl Conflict {
             Conflict::RouteTaken => "route_taken",
             Conflict::UpstreamInUse => "upstream_in_use",
             Conflict::UnknownUpstream => "unknown_upstream",
+            Conflict::UnknownAuthorizer => "unknown_authorizer",
             Conflict::UnknownApi => "unknown_api",
             Conflict::UnknownPlan => "unknown_plan",
             Conflict::PlanRetired => "plan_retired",
@@ -100,6 +103,7 @@ impl Conflict {
             Conflict::PlaceTaken => Some("base_path"),
             Conflict::RouteTaken => Some("path"),
             Conflict::UnknownUpstream => Some("upstream_id"),
+            Conflict::UnknownAuthorizer => Some("authorizer_id"),
             Conflict::UnknownApi => Some("api_ids"),
             Conflict::UnknownPlan | Conflict::PlanRetired => Some("plan_id"),
             Conflict::UpstreamInUse

@@ -8,6 +8,7 @@
 pub mod api;
 pub mod api_key;
 pub mod audit;
+pub mod authorizer;
 pub mod compile;
 pub mod conflict;
 pub mod email;

@@ -117,6 +117,7 @@ actions! {
     CreateRoute = "routes.create", Platform, Write, NOBODY;
     UpdateRoute = "routes.update", Platform, Write, NOBODY;
     DeleteRoute = "routes.delete", Platform, Write, NOBODY;
+    ListAuthorizers = "authorizers.list", Platform, Read, NOBODY;
     ListUpstreams = "upstreams.list", Platform, Read, NOBODY;
     CreateUpstream = "upstreams.create", Platform, Write, NOBODY;
     UpdateUpstream = "upstreams.update", Platform, Write, NOBODY;

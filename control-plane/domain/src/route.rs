@@ -1,6 +1,6 @@
 //! Routes of an API.
 
-use snapshot::id::{ApiId, RouteId, UpstreamId};
+use snapshot::id::{ApiId, AuthorizerId, RouteId, UpstreamId};
 use time::OffsetDateTime;
 
 use crate::api::Cors;
@@ -153,6 +153,8 @@ pub struct RouteTerms {
     pub body_bytes_max: Option<u64>,
     /// How long a request may wait for a quota lease.
     pub lease_wait_ms: Option<u32>,
+    /// Who calls is found out by it, beside the API key where one is required.
+    pub authorizer_id: Option<AuthorizerId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +173,7 @@ pub struct Route {
     pub cors: Option<Cors>,
     pub body_bytes_max: Option<u64>,
     pub lease_wait_ms: Option<u32>,
+    pub authorizer_id: Option<AuthorizerId>,
     pub edition: i32,
     pub created_at: OffsetDateTime,
 }

@@ -1,5 +1,7 @@
 //! The first start: makes the deployment and its keys, once, whoever comes first.
 
+use domain::authorizer::{self, AuthorizerType};
+use domain::id::AuthorizerId;
 use store::deployment::{KeyPurpose, StoredDataKey};
 use store::{Db, PlatformTx};
 
@@ -16,10 +18,19 @@ pub async fn ensure(db: &Db, secrets: &SecretBox) -> anyhow::Result<()> {
         let genesis = Genesis::new(deployment.id, secrets)?;
         insert(&mut tx, &genesis).await?;
     }
+    let own = AuthorizerId(uuid::Uuid::now_v7());
+    store::authorizers::ensure(&mut tx, own, authorizer::OWN, AuthorizerType::Jwt).await?;
     // Also proves on every start that the key is the right one.
     load_trust(&mut tx, secrets).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Has nodes take tokens that this control plane issues.
+pub async fn set_issuer(db: &Db, public_url: &str) -> store::Result<()> {
+    let mut tx = db.platform_tx().await?;
+    store::deployment::set_issuer(&mut tx, public_url.trim_end_matches('/')).await?;
+    tx.commit().await
 }
 
 async fn insert(tx: &mut PlatformTx, genesis: &Genesis) -> store::Result<()> {

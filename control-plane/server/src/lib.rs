@@ -12,6 +12,7 @@ mod apis;
 mod app;
 mod audit_events;
 mod authority;
+mod authorizers;
 mod checks;
 mod client_address;
 mod clock;
@@ -152,6 +153,7 @@ async fn open(config: &Config) -> anyhow::Result<(App, Follower)> {
     let token_keys = TokenKeys::default();
     oauth::keys::ensure(&db, &secrets, Now::read()).await?;
     token_keys.reload(&db, &secrets, Now::read()).await?;
+    genesis::set_issuer(&db, &config.public_url).await?;
     let form_key = FormKey::new(&secrets);
     let mailer = Mailer::new(
         config.smtp_url.as_deref(),

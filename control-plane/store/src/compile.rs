@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use domain::api_key::KeyHash;
 use domain::compile::{
     ApiRow, CorsRow, KeyRow, PlanRow, QuotaRow, RateRow, RouteRow, SubscriptionRow, TargetRow,
-    TenantRow, TimeoutsRow, UpstreamRow,
+    TenantRow, TimeoutsRow, UpstreamRow, audience_of,
 };
 use domain::id::{ApiId, PlanId, TenantId, UpstreamId};
 use domain::{plan, quota};
@@ -17,6 +17,10 @@ use uuid::Uuid;
 
 use crate::rows::{bytes32, small, unsigned, word};
 use crate::{CompileTx, Error, Result};
+
+mod identity;
+
+pub use identity::{authorizer_ids, authorizers, own_issuer, revocations, revocations_page};
 
 /// Rows per page of a build from nothing.
 pub const PAGE: u32 = 5_000;
@@ -288,7 +292,8 @@ pub async fn apis(tx: &mut CompileTx, ids: &[ApiId]) -> Result<Vec<ApiRow>> {
     let mut routes = routes(tx, ids).await?;
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     sqlx::query!(
-        r#"select a.id, a.name, a.base_path, a.api_key_header, a.cors, a.max_stale_ms,
+        r#"select a.id, a.name, a.base_path, a.api_key_header, a.cors, a.max_stale_ms, a.audience,
+            coalesce((select d.issuer from deployment d), '') as "issuer!",
             array(select h.host from api_hosts h where h.api_id = a.id and h.host <> '' order by h.host) as "hosts!"
         from apis a where a.id = any($1)"#,
         &ids
@@ -305,6 +310,7 @@ pub async fn apis(tx: &mut CompileTx, ids: &[ApiId]) -> Result<Vec<ApiRow>> {
             api_key_header: row.api_key_header,
             cors: cors(row.cors)?,
             max_stale_ms: row.max_stale_ms.map(unsigned),
+            audience: audience_of(row.audience, &row.issuer, row.id.into()),
             routes: routes.remove(&row.id).unwrap_or_default(),
         })
     })
@@ -317,7 +323,7 @@ async fn routes(tx: &mut CompileTx, apis: &[ApiId]) -> Result<HashMap<Uuid, Vec<
         r#"select r.id, r.api_id, r.path, r.api_key_required, r.scopes,
             coalesce(r.upstream_id, a.upstream_id) as "upstream_id!", r.rate_milli, r.burst,
             r.forward_credentials, r.connect_timeout_ms, r.first_byte_timeout_ms,
-            r.idle_timeout_ms, r.cors, r.body_bytes_max, r.lease_wait_ms,
+            r.idle_timeout_ms, r.cors, r.body_bytes_max, r.lease_wait_ms, r.authorizer_id,
             array(select m.method from route_methods m where m.route_id = r.id and m.method <> '' order by m.method) as "methods!"
         from routes r
         join apis a on a.id = r.api_id
@@ -346,6 +352,7 @@ async fn routes(tx: &mut CompileTx, apis: &[ApiId]) -> Result<HashMap<Uuid, Vec<
             cors: cors(row.cors)?,
             body_bytes_max: row.body_bytes_max.map(unsigned),
             lease_wait_ms: row.lease_wait_ms.map(small),
+            authorizer_id: row.authorizer_id.map(Into::into),
         });
     }
     Ok(routes)

@@ -36,6 +36,20 @@ pub async fn ensure(tx: &mut PlatformTx, id: Uuid) -> Result<Deployment> {
     })
 }
 
+/// Notes who issues tokens. Another issuer than before is told to nodes, in every API too.
+pub async fn set_issuer(tx: &mut PlatformTx, issuer: &str) -> Result<()> {
+    let changed = sqlx::query!(
+        "update deployment set issuer = $1 where issuer is distinct from $1",
+        issuer
+    )
+    .execute(&mut **tx)
+    .await?;
+    match changed.rows_affected() {
+        0 => Ok(()),
+        _ => dirty::mark(tx, &[Mark::All]).await,
+    }
+}
+
 /// Raises the epoch after a restore; the caller signs the root statement for it.
 pub async fn raise_epoch(tx: &mut PlatformTx, epoch: u64) -> Result<()> {
     sqlx::query!(

@@ -2,7 +2,8 @@
 //! changes something, so that no change is published by halves or forgotten.
 
 use domain::api_key::KeyHash;
-use domain::id::{ApiId, PlanId, TenantId, UpstreamId};
+use domain::id::{ApiId, AuthorizerId, PlanId, TenantId, UpstreamId};
+use snapshot::revocation::RevocationKey;
 use uuid::Uuid;
 
 use crate::{CompileTx, Conn, Error, PlatformTx, Result};
@@ -16,7 +17,11 @@ pub enum Mark {
     Upstream(UpstreamId),
     /// All versions of the plan.
     Plan(PlanId),
+    Authorizer(AuthorizerId),
+    Revocation(RevocationKey),
     Peppers,
+    /// Keys that verify tokens.
+    TokenKeys,
     /// Everything, from nothing.
     All,
 }
@@ -29,7 +34,10 @@ impl Mark {
             Mark::Api(_) => "api",
             Mark::Upstream(_) => "upstream",
             Mark::Plan(_) => "plan",
+            Mark::Authorizer(_) => "authorizer",
+            Mark::Revocation(_) => "revocation",
             Mark::Peppers => "pepper",
+            Mark::TokenKeys => "token_key",
             Mark::All => "all",
         }
     }
@@ -41,7 +49,9 @@ impl Mark {
             Mark::Api(id) => id.to_bytes(),
             Mark::Upstream(id) => id.to_bytes(),
             Mark::Plan(id) => id.to_bytes(),
-            Mark::Peppers | Mark::All => Vec::new(),
+            Mark::Authorizer(id) => id.to_bytes(),
+            Mark::Revocation(key) => key.as_bytes().to_vec(),
+            Mark::Peppers | Mark::TokenKeys | Mark::All => Vec::new(),
         }
     }
 
@@ -53,7 +63,12 @@ impl Mark {
             "api" => Mark::Api(id()?.into()),
             "upstream" => Mark::Upstream(id()?.into()),
             "plan" => Mark::Plan(id()?.into()),
+            "authorizer" => Mark::Authorizer(id()?.into()),
+            "revocation" => Mark::Revocation(
+                RevocationKey::from_bytes(key).map_err(|_| Error::corrupt("dirty mark"))?,
+            ),
             "pepper" => Mark::Peppers,
+            "token_key" => Mark::TokenKeys,
             "all" => Mark::All,
             _ => return Err(Error::corrupt("dirty mark")),
         })

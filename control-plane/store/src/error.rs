@@ -78,6 +78,7 @@ fn explain(constraint: &str) -> Option<Conflict> {
         "route_methods_pkey" => Conflict::RouteTaken,
         "upstreams_name" => Conflict::UpstreamNameTaken,
         "apis_upstream_id_fkey" | "routes_upstream_id_fkey" => Conflict::UnknownUpstream,
+        "routes_authorizer_id_fkey" => Conflict::UnknownAuthorizer,
         "plan_version_apis_api_id_fkey" => Conflict::UnknownApi,
         "subscriptions_plan_id_plan_version_fkey" => Conflict::UnknownPlan,
         "subscriptions_tenant_id_fkey" | "members_tenant_id_fkey" | "api_keys_tenant_id_fkey" => {

@@ -10,6 +10,7 @@ pub mod api_keys;
 pub mod api_scopes;
 pub mod apis;
 pub mod audit;
+pub mod authorizers;
 pub mod chunks;
 pub mod compile;
 mod db;

@@ -11,8 +11,6 @@ use crate::revocations::{self, Revocation};
 use crate::rows::word;
 use crate::{Conn, PlatformTx, Result};
 
-/// No access token lives longer, so revocations are forgotten after it.
-pub const ACCESS_TOKEN_MAX: Duration = Duration::days(1);
 /// How many audiences are read for a token; one more than a token may name.
 const APIS_MAX: i64 = domain::token::AUDIENCES_MAX as i64 + 1;
 

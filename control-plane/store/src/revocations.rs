@@ -2,102 +2,131 @@
 //! an instant.
 
 use domain::id::{ClientId, TenantId, UserId};
+use snapshot::revocation::{RevocationKey, RevocationKind};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::dirty::{self, Mark};
-use crate::oauth_grants::ACCESS_TOKEN_MAX;
 use crate::{Conn, PlatformTx, Result};
 
-/// What is refused, and until when that matters.
+/// No access token lives longer (the schema of `oauth_clients` sees to it), and nodes' clocks may
+/// be some minutes behind.
+const NEEDED_FOR: time::Duration = time::Duration::seconds(86_400 + 600);
+
+/// What is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
-    kind: &'static str,
-    subject: Vec<u8>,
+    key: RevocationKey,
     /// `None`: of a person, whatever the tenant.
     tenant_id: Option<TenantId>,
+    /// All issued at or before this instant.
     issued_before: OffsetDateTime,
 }
 
 impl Revocation {
-    fn new(
-        kind: &'static str,
-        subject: Vec<u8>,
-        tenant: Option<TenantId>,
-        now: OffsetDateTime,
-    ) -> Self {
+    fn new(key: RevocationKey, tenant_id: Option<TenantId>, issued_before: OffsetDateTime) -> Self {
         Self {
-            kind,
-            subject,
-            tenant_id: tenant,
-            issued_before: now,
+            key,
+            tenant_id,
+            issued_before,
         }
     }
 
     /// One token, by its `jti`.
     pub fn token(jti: Uuid, tenant: TenantId, now: OffsetDateTime) -> Self {
-        Self::new("token", jti.as_bytes().to_vec(), Some(tenant), now)
+        Self::new(RevocationKey::token(jti), Some(tenant), now)
     }
 
     /// All tokens of a grant (`origin_jti`).
     pub fn grant(grant: Uuid, tenant: TenantId, now: OffsetDateTime) -> Self {
-        Self::new("grant", grant.as_bytes().to_vec(), Some(tenant), now)
+        Self::new(RevocationKey::grant(grant), Some(tenant), now)
     }
 
     /// All of a person's tokens, in every tenant.
     pub fn user(user: UserId, now: OffsetDateTime) -> Self {
-        Self::new("user", user.to_bytes(), None, now)
+        Self::new(RevocationKey::user(user), None, now)
     }
 
     /// A person's tokens for one tenant.
     pub fn member(tenant: TenantId, user: UserId, now: OffsetDateTime) -> Self {
-        let subject = [tenant.to_bytes(), user.to_bytes()].concat();
-        Self::new("member", subject, Some(tenant), now)
+        Self::new(RevocationKey::member(tenant, user), Some(tenant), now)
     }
 
     /// Tokens that a client got, whoever's they are.
     pub fn client(client: ClientId, tenant: TenantId, now: OffsetDateTime) -> Self {
-        Self::new("client", client.to_bytes(), Some(tenant), now)
+        Self::new(RevocationKey::client(client), Some(tenant), now)
     }
 
     /// All tokens for a tenant.
     pub fn tenant(tenant: TenantId, now: OffsetDateTime) -> Self {
-        Self::new("tenant", tenant.to_bytes(), Some(tenant), now)
+        Self::new(RevocationKey::tenant(tenant), Some(tenant), now)
     }
+}
+
+/// The word that the table has for a kind.
+fn word(kind: RevocationKind) -> &'static str {
+    match kind {
+        RevocationKind::Token => "token",
+        RevocationKind::Grant => "grant",
+        RevocationKind::User => "user",
+        RevocationKind::Member => "member",
+        RevocationKind::Client => "client",
+        RevocationKind::Tenant => "tenant",
+    }
+}
+
+/// The key in the snapshot of a row.
+pub(crate) fn read_key(kind: &str, subject: &[u8]) -> Result<RevocationKey> {
+    let mut kinds = RevocationKind::ALL.into_iter();
+    kinds
+        .find(|known| word(*known) == kind)
+        .and_then(|kind| RevocationKey::new(kind, subject).ok())
+        .ok_or_else(|| crate::Error::corrupt("revocation"))
+}
+
+/// The kind and subject of a row.
+pub(crate) fn columns(key: &RevocationKey) -> (&'static str, &[u8]) {
+    (word(key.kind()), key.subject())
 }
 
 /// Has nodes refuse tokens; a later instant replaces an earlier one, never the other way.
 pub async fn insert(tx: &mut Conn, revocation: &Revocation) -> Result<()> {
+    let (kind, subject) = columns(&revocation.key);
     sqlx::query!(
         "insert into revocations (kind, subject, tenant_id, issued_before, drop_after)
         values ($1, $2, $3, $4, $5)
         on conflict (kind, subject) do update set
             issued_before = greatest(revocations.issued_before, excluded.issued_before),
             drop_after = greatest(revocations.drop_after, excluded.drop_after)",
-        revocation.kind,
-        &revocation.subject,
+        kind,
+        subject,
         revocation.tenant_id.map(|id| id.0),
         revocation.issued_before,
-        revocation.issued_before + ACCESS_TOKEN_MAX
+        revocation.issued_before + NEEDED_FOR
     )
     .execute(&mut *tx)
     .await?;
-    dirty::mark(tx, &[Mark::All]).await
+    dirty::mark(tx, &[Mark::Revocation(revocation.key)]).await
 }
 
 /// Forgets revocations of tokens that have expired by now, at most `limit`. Served by
 /// `revocations_drop`.
 pub async fn delete_expired(tx: &mut PlatformTx, now: OffsetDateTime, limit: u32) -> Result<()> {
-    sqlx::query!(
+    let gone = sqlx::query!(
         "delete from revocations where (kind, subject) in (
-            select kind, subject from revocations where drop_after < $1 limit $2
-        )",
+            select kind, subject from revocations where drop_after < $1
+            order by drop_after limit $2
+        ) returning kind, subject",
         now,
         i64::from(limit)
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(())
+    let marks: Result<Vec<Mark>> = gone
+        .iter()
+        .map(|row| read_key(&row.kind, &row.subject).map(Mark::Revocation))
+        .collect();
+    dirty::mark(tx, &marks?).await
 }
 
 /// What a token stands on.

@@ -30,6 +30,7 @@ struct Raw {
     cors: Option<serde_json::Value>,
     body_bytes_max: Option<i64>,
     lease_wait_ms: Option<i32>,
+    authorizer_id: Option<Uuid>,
     edition: i32,
     created_at: OffsetDateTime,
 }
@@ -54,6 +55,7 @@ impl Raw {
             cors: read_cors(self.cors)?,
             body_bytes_max: self.body_bytes_max.map(unsigned),
             lease_wait_ms: self.lease_wait_ms.map(small),
+            authorizer_id: self.authorizer_id.map(Into::into),
             edition: self.edition,
             created_at: self.created_at,
         })
@@ -120,7 +122,8 @@ async fn write(tx: &mut PlatformTx, api: ApiId, id: RouteId, terms: &RouteTerms)
         "update routes set path = $2, path_shape = $3, api_key_required = $4, scopes = $5,
             upstream_id = $6, rate_milli = $7, burst = $8, forward_credentials = $9,
             connect_timeout_ms = $10, first_byte_timeout_ms = $11, idle_timeout_ms = $12,
-            cors = $13, body_bytes_max = $14, lease_wait_ms = $15
+            cors = $13, body_bytes_max = $14, lease_wait_ms = $15,
+            authorizer_id = $16
         where id = $1",
         id.0,
         terms.path.as_str(),
@@ -136,7 +139,8 @@ async fn write(tx: &mut PlatformTx, api: ApiId, id: RouteId, terms: &RouteTerms)
         terms.timeouts.idle_ms.map(signed_small),
         write_cors(terms.cors.as_ref())?,
         terms.body_bytes_max.map(signed),
-        terms.lease_wait_ms.map(signed_small)
+        terms.lease_wait_ms.map(signed_small),
+        terms.authorizer_id.map(|id| id.0)
     )
     .execute(&mut **tx)
     .await?;
@@ -212,7 +216,7 @@ pub async fn get(tx: &mut Conn, api: ApiId, id: RouteId) -> Result<Route> {
         r#"select r.id, r.api_id, r.path, r.api_key_required, r.scopes, r.upstream_id,
             r.rate_milli, r.burst, r.forward_credentials, r.connect_timeout_ms,
             r.first_byte_timeout_ms, r.idle_timeout_ms, r.cors, r.body_bytes_max, r.lease_wait_ms,
-            r.edition, r.created_at,
+            r.authorizer_id, r.edition, r.created_at,
             array(select m.method from route_methods m where m.route_id = r.id and m.method <> '' order by m.method) as "methods!"
         from routes r where r.api_id = $1 and r.id = $2"#,
         api.0,
@@ -231,7 +235,7 @@ pub async fn list(tx: &mut Conn, api: ApiId, limit: u32) -> Result<Vec<Route>> {
         r#"select r.id, r.api_id, r.path, r.api_key_required, r.scopes, r.upstream_id,
             r.rate_milli, r.burst, r.forward_credentials, r.connect_timeout_ms,
             r.first_byte_timeout_ms, r.idle_timeout_ms, r.cors, r.body_bytes_max, r.lease_wait_ms,
-            r.edition, r.created_at,
+            r.authorizer_id, r.edition, r.created_at,
             array(select m.method from route_methods m where m.route_id = r.id and m.method <> '' order by m.method) as "methods!"
         from routes r where r.api_id = $1 order by r.path, r.id limit $2"#,
         api.0,

@@ -37,7 +37,7 @@ pub async fn insert(
     )
     .execute(&mut **tx)
     .await?;
-    dirty::mark(tx, &[Mark::All]).await
+    dirty::mark(tx, &[Mark::TokenKeys]).await
 }
 
 /// Keys that are shown at this instant, oldest first.
@@ -98,7 +98,7 @@ pub async fn delete_expired(tx: &mut PlatformTx, now: OffsetDateTime) -> Result<
     .fetch_all(&mut **tx)
     .await?;
     if !ids.is_empty() {
-        dirty::mark(tx, &[Mark::All]).await?;
+        dirty::mark(tx, &[Mark::TokenKeys]).await?;
     }
     Ok(ids.len() as u64)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use snapshot::document;
-use snapshot::id::{ApiId, RouteId, UpstreamId};
+use snapshot::id::{ApiId, AuthorizerId, RouteId, UpstreamId};
 
 use crate::compile::CompileError;
 use crate::cors::{Cors, CorsError};
@@ -23,6 +23,8 @@ pub struct Api {
     pub api_key_header: String,
     pub cors: Option<Cors>,
     pub max_stale_ms: Option<u64>,
+    /// What a token must be meant for.
+    pub(crate) audience: String,
     /// Set when the API cannot be served; it has no routes then.
     pub refused: Option<String>,
     pub routes: Vec<Route>,
@@ -46,6 +48,39 @@ pub struct Route {
     pub(crate) cors: Option<Cors>,
     pub body_bytes_max: Option<u64>,
     pub(crate) lease_wait: Option<Duration>,
+    authorizer_id: Option<AuthorizerId>,
+    pub(crate) authorizer: RouteAuthorizer,
+}
+
+/// How a route finds out who calls, beside API keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RouteAuthorizer {
+    None,
+    OwnTokens,
+    /// One that the snapshot does not hold, or of a type that this node does not know.
+    Unknown,
+}
+
+impl RouteAuthorizer {
+    pub(crate) fn of(document: &document::Authorizer) -> Self {
+        match document.own_tokens {
+            Some(_) => Self::OwnTokens,
+            None => Self::Unknown,
+        }
+    }
+}
+
+/// What APIs refer to in the rest of the snapshot.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts<'p> {
+    pub(crate) upstream: &'p dyn Fn(UpstreamId) -> Option<Arc<Upstream>>,
+    pub(crate) authorizer: &'p dyn Fn(AuthorizerId) -> RouteAuthorizer,
+}
+
+impl Parts<'_> {
+    fn authorizer(&self, id: Option<AuthorizerId>) -> RouteAuthorizer {
+        id.map_or(RouteAuthorizer::None, self.authorizer)
+    }
 }
 
 /// Where the route says nothing, the node's own defaults hold.
@@ -78,7 +113,7 @@ pub struct Target {
 impl Api {
     pub(crate) fn compile(
         document: document::Api,
-        upstream: &dyn Fn(UpstreamId) -> Option<Arc<Upstream>>,
+        parts: Parts<'_>,
         registry: &Registry,
     ) -> Result<Self, CompileError> {
         let id = ApiId::from_bytes(&document.id)?;
@@ -90,13 +125,14 @@ impl Api {
             api_key_header: document.api_key_header,
             cors: None,
             max_stale_ms: document.max_stale_ms,
+            audience: document.audience,
             refused: document.refused,
             routes: Vec::new(),
             table: None,
         };
         if api.refused.is_none()
             && let Err(code) =
-                api.add_routes(document.cors.as_ref(), document.routes, upstream, registry)
+                api.add_routes(document.cors.as_ref(), document.routes, parts, registry)
         {
             // What this node cannot read must not take the other APIs with it.
             api.refused = Some(code.to_owned());
@@ -109,7 +145,7 @@ impl Api {
         &mut self,
         cors: Option<&document::Cors>,
         routes: Vec<document::Route>,
-        upstream: &dyn Fn(UpstreamId) -> Option<Arc<Upstream>>,
+        parts: Parts<'_>,
         registry: &Registry,
     ) -> Result<(), &'static str> {
         self.cors = compile_cors(cors)?;
@@ -117,25 +153,24 @@ impl Api {
         for (index, route) in routes.into_iter().enumerate() {
             let template = Template::parse(&route.path).map_err(|_| "path_template_invalid")?;
             entries.push((route.methods.clone(), template, index));
-            self.routes.push(Route::compile(route, upstream, registry)?);
+            self.routes.push(Route::compile(route, parts, registry)?);
         }
         self.table = Some(RouteTable::build(entries).map_err(|_| "routes_conflict")?);
         Ok(())
     }
 
-    /// Whether each route's upstream is still the same object, so that the API can be shared
-    /// between snapshots.
-    pub(crate) fn uses_same_upstreams(
-        &self,
-        upstream: &dyn Fn(UpstreamId) -> Option<Arc<Upstream>>,
-    ) -> bool {
-        self.routes.iter().all(
-            |route| match (&route.upstream, upstream(route.upstream_id)) {
+    /// Whether each route's upstream is still the same object and its authorizer means the same, so
+    /// that the API can be shared between snapshots.
+    pub(crate) fn uses_same(&self, parts: Parts<'_>) -> bool {
+        let has_same_upstream =
+            |route: &Route| match (&route.upstream, (parts.upstream)(route.upstream_id)) {
                 (Some(old), Some(new)) => Arc::ptr_eq(old, &new),
                 (None, None) => true,
                 _ => false,
-            },
-        )
+            };
+        self.routes.iter().all(|route| {
+            has_same_upstream(route) && route.authorizer == parts.authorizer(route.authorizer_id)
+        })
     }
 }
 
@@ -149,12 +184,19 @@ fn compile_cors(document: Option<&document::Cors>) -> Result<Option<Cors>, &'sta
 impl Route {
     fn compile(
         document: document::Route,
-        upstream: &dyn Fn(UpstreamId) -> Option<Arc<Upstream>>,
+        parts: Parts<'_>,
         registry: &Registry,
     ) -> Result<Self, &'static str> {
         let id = RouteId::from_bytes(&document.id).map_err(|_| "route_id_invalid")?;
         let upstream_id =
             UpstreamId::from_bytes(&document.upstream_id).map_err(|_| "upstream_id_invalid")?;
+        let authorizer_id = document
+            .authorizer_id
+            .as_deref()
+            .map(AuthorizerId::from_bytes);
+        let authorizer_id = authorizer_id
+            .transpose()
+            .map_err(|_| "authorizer_id_invalid")?;
         let rate = match &document.rate {
             None => None,
             Some(rate) => Some((rate_limit(rate).ok_or("rate_invalid")?, registry.route(id))),
@@ -166,7 +208,7 @@ impl Route {
             path: document.path,
             api_key_required: document.api_key_required,
             scopes: document.scopes,
-            upstream: upstream(upstream_id),
+            upstream: (parts.upstream)(upstream_id),
             upstream_id,
             rate,
             forward_credentials: document.forward_credentials,
@@ -178,7 +220,13 @@ impl Route {
             cors: compile_cors(document.cors.as_ref())?,
             body_bytes_max: document.body_bytes_max,
             lease_wait: millis(document.lease_wait_ms),
+            authorizer_id,
+            authorizer: parts.authorizer(authorizer_id),
         })
+    }
+
+    pub(crate) fn asks_for_credentials(&self) -> bool {
+        self.api_key_required || self.authorizer != RouteAuthorizer::None
     }
 }
 

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use snapshot::api_key::Pepper;
 use snapshot::chunk::{self, Address, ChunkRef, Kind};
 use snapshot::document::{self, ConfigRoot, StateRoot};
-use snapshot::id::{PlanId, TenantId, UpstreamId};
+use snapshot::id::{AuthorizerId, PlanId, TenantId, UpstreamId};
 use snapshot::manifest::{Manifest, Version};
 use snapshot::seal::{DataKey, PEPPER};
 use snapshot::trie::{self, Entry, Tree};
 use snapshot::{DecodeError, decode};
 
-use crate::api::{Api, Upstream};
+use crate::api::{Api, Parts, RouteAuthorizer, Upstream};
 use crate::keys::KeyLeaf;
 use crate::quota::Terms;
 use crate::registry::Registry;
+use crate::revocations::RevocationLeaf;
 use crate::routing::HostTable;
 use crate::tenants::{self, Plan, Subscription, TenantLeaf};
+use crate::tokens::Issuer;
 
 /// Why a snapshot cannot be enforced; the one in force stays.
 #[derive(Debug, thiserror::Error)]
@@ -70,11 +72,15 @@ pub struct Snapshot {
     pub(crate) hosts: HostTable<Arc<Api>>,
     apis: HashMap<Address, Arc<Api>>,
     upstreams: HashMap<UpstreamId, (Address, Arc<Upstream>)>,
+    authorizers: Authorizers,
     pub(crate) plans: PlanMap,
     plan_chunks: HashMap<Address, (PlanId, u32)>,
     pub(crate) keys: Tree<KeyLeaf>,
     pub(crate) tenants: Tree<TenantLeaf>,
-    directories: [Directory; 3],
+    pub(crate) revocations: Tree<RevocationLeaf>,
+    /// `None`: no token is accepted.
+    pub(crate) issuer: Option<Issuer>,
+    directories: [Directory; 4],
 }
 
 impl Snapshot {
@@ -97,7 +103,7 @@ impl Snapshot {
             .ok_or(CompileError::NoRoot("state"))?;
         let state: StateRoot = chunk::open(Kind::StateRoot, &fetch(root)?)?;
 
-        let empty: [Directory; 3] = Default::default();
+        let empty: [Directory; 4] = Default::default();
         let old = previous.map_or(&empty, |previous| &previous.directories);
         let mut directory = |root: &Option<ChunkRef>, old: &Directory| {
             Tree::load(
@@ -112,12 +118,21 @@ impl Snapshot {
             directory(&config.apis, &old[0])?,
             directory(&config.upstreams, &old[1])?,
             directory(&config.plans, &old[2])?,
+            directory(&config.authorizers, &old[3])?,
         ];
         let upstreams = compile_upstreams(&directories[1], previous, fetch)?;
-        let apis = compile_apis(&directories[0], &upstreams, previous, registry, fetch)?;
+        let authorizers = compile_authorizers(&directories[3], previous, fetch)?;
+        let parts = Parts {
+            upstream: &|id| upstreams.get(&id).map(|(_, upstream)| upstream.clone()),
+            authorizer: &|id| {
+                let found = authorizers.get(&id);
+                found.map_or(RouteAuthorizer::Unknown, |(_, authorizer)| *authorizer)
+            },
+        };
+        let apis = compile_apis(&directories[0], parts, previous, registry, fetch)?;
         let (plans, plan_chunks) = compile_plans(&directories[2], previous, fetch)?;
 
-        let (no_keys, no_tenants) = (Tree::default(), Tree::default());
+        let (no_keys, no_tenants, no_revocations) = Default::default();
         let keys = Tree::load(
             Kind::KeyLeaf,
             state.keys.as_ref(),
@@ -132,18 +147,28 @@ impl Snapshot {
             &mut |reference| fetch(reference).map_err(CompileError::from),
             &mut |entries| TenantLeaf::compile(&entries),
         )?;
+        let revocations = Tree::load(
+            Kind::RevocationLeaf,
+            state.revocations.as_ref(),
+            previous.map_or(&no_revocations, |previous| &previous.revocations),
+            &mut |reference| fetch(reference).map_err(CompileError::from),
+            &mut |entries| RevocationLeaf::compile(&entries),
+        )?;
         Ok(Self {
             version: manifest.version(),
             created_at_ms: manifest.created_at_ms,
             registry: registry.clone(),
             peppers: open_peppers(&state, data_keys)?,
+            issuer: state.issuer.map(Issuer::compile),
             hosts: host_table(&apis)?,
-            apis,
             upstreams,
+            apis,
+            authorizers,
             plans,
             plan_chunks,
             keys,
             tenants,
+            revocations,
             directories,
         })
     }
@@ -253,23 +278,43 @@ fn compile_upstreams(
     Ok(upstreams)
 }
 
+type Authorizers = HashMap<AuthorizerId, (Address, RouteAuthorizer)>;
+
+fn compile_authorizers(
+    directory: &Directory,
+    previous: Option<&Snapshot>,
+    fetch: Fetch<'_>,
+) -> Result<Authorizers, CompileError> {
+    let mut authorizers = HashMap::new();
+    for_each(directory, &mut |key, reference| {
+        let (id, address) = (AuthorizerId::from_bytes(key)?, reference.address()?);
+        let old = previous.and_then(|previous| previous.authorizers.get(&id));
+        let authorizer = match old.filter(|(old, _)| *old == address) {
+            Some((_, authorizer)) => *authorizer,
+            None => RouteAuthorizer::of(&chunk::open(Kind::Authorizer, &fetch(reference)?)?),
+        };
+        authorizers.insert(id, (address, authorizer));
+        Ok(())
+    })?;
+    Ok(authorizers)
+}
+
 fn compile_apis(
     directory: &Directory,
-    upstreams: &Upstreams,
+    parts: Parts<'_>,
     previous: Option<&Snapshot>,
     registry: &Registry,
     fetch: Fetch<'_>,
 ) -> Result<HashMap<Address, Arc<Api>>, CompileError> {
-    let upstream = |id| upstreams.get(&id).map(|(_, upstream)| upstream.clone());
     let mut apis = HashMap::new();
     for_each(directory, &mut |_, reference| {
         let address = reference.address()?;
         let old = previous.and_then(|previous| previous.apis.get(&address));
-        let api = match old.filter(|api| api.uses_same_upstreams(&upstream)) {
+        let api = match old.filter(|api| api.uses_same(parts)) {
             Some(api) => api.clone(),
             None => {
                 let document: document::Api = chunk::open(Kind::Api, &fetch(reference)?)?;
-                Arc::new(Api::compile(document, &upstream, registry)?)
+                Arc::new(Api::compile(document, parts, registry)?)
             }
         };
         apis.insert(address, api);

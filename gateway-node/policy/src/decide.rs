@@ -8,20 +8,19 @@ use std::time::Duration;
 use snapshot::document::OnStoreDown;
 
 use crate::api::{Api, Route};
-use crate::authenticate::{self, Carrier};
+use crate::authenticate::{self, Credentials, Guards};
+use crate::caller;
 use crate::compile::Snapshot;
-use crate::failures::Failures;
 use crate::gcra::RateLimit;
 use crate::headers::LimitReport;
-use crate::keys::Key;
-use crate::permit::{Identity, Permit, RateHolder, Reserved};
+use crate::permit::{Permit, RateHolder, Reserved};
 use crate::quota::{Pace, QuotaSlot, QuotaTake, Unit};
 use crate::rate_share::ShareLimit;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::registry::SubscriptionState;
 use crate::request::{Now, Request};
 use crate::routing::Found;
-use crate::tenants::{self, Plan, Quota, Subscription, Tenant};
+use crate::tenants::Quota;
 
 /// Longest wait for a lease where the route says nothing and the plan goes on without one.
 const LEASE_WAIT: Duration = Duration::from_millis(50);
@@ -104,12 +103,12 @@ pub struct Pending {
 /// Decides a request. `stale_ms`: since when the control plane has not confirmed the snapshot.
 pub fn decide<R: Request>(
     snapshot: &Snapshot,
-    failures: &Failures,
+    guards: Guards<'_>,
     request: &R,
     stale_ms: u64,
     now: Now,
 ) -> Decision {
-    match admit(snapshot, failures, request, stale_ms, now) {
+    match admit(snapshot, guards, request, stale_ms, now) {
         Ok(decision) => decision,
         Err(refusal) => Decision::Refuse(refusal),
     }
@@ -207,11 +206,11 @@ fn refuse_permit(mut permit: Permit, slot: &QuotaSlot, code: RefusalCode, now: N
     Decision::Refuse(Box::new(refusal))
 }
 
-type Step<T> = Result<T, Box<Refusal>>;
+pub(crate) type Step<T> = Result<T, Box<Refusal>>;
 
 fn admit<R: Request>(
     snapshot: &Snapshot,
-    failures: &Failures,
+    guards: Guards<'_>,
     request: &R,
     stale_ms: u64,
     now: Now,
@@ -239,14 +238,13 @@ fn admit<R: Request>(
         limits: LimitReport::default(),
         reserved: Reserved::default(),
     };
-    if !route.api_key_required {
+    let Some(credentials) = authenticate(snapshot, guards, &permit, request, now)? else {
         take_rates(&mut permit, [own_rate(&route.rate), None, None], now)?;
         return Ok(Decision::Forward(permit));
-    }
-    let (key, carrier) = authenticate(snapshot, failures, &permit, request, now)?;
-    let caller = authorize(snapshot, &permit, key, request)?;
-    permit.carrier = Some(carrier);
-    permit.identity = Some(caller.identity(key));
+    };
+    let caller = caller::authorize(snapshot, &permit, &credentials, request)?;
+    permit.carrier = Some(credentials.carrier);
+    permit.identity = Some(caller.identity(&credentials));
     let state = caller.subscription.state(&snapshot.registry);
     let share = match &caller.plan.rate {
         None => None,
@@ -273,7 +271,10 @@ fn admit<R: Request>(
     let rates = [
         own_rate(&route.rate),
         subscription,
-        key.rate().and_then(|rate| own_rate(&Some(rate.clone()))),
+        credentials
+            .key
+            .and_then(|key| key.rate())
+            .map(|(limit, gcra)| (*limit, RateHolder::Own(gcra.clone()))),
     ];
     take_rates(&mut permit, rates, now)?;
     match &caller.plan.quota {
@@ -358,104 +359,30 @@ fn preflight<R: Request>(api: &Arc<Api>, rest: &str, request: &R) -> Option<Loca
 
 fn authenticate<'s, R: Request>(
     snapshot: &'s Snapshot,
-    failures: &Failures,
+    guards: Guards<'_>,
     permit: &Permit,
     request: &R,
     now: Now,
-) -> Step<(&'s Key, Carrier)> {
+) -> Step<Option<Credentials<'s>>> {
     let refuse = |code| refusal(code, &permit.api, Some(permit.route));
-    if let Some(wait) = failures.wait_s(request.client_ip(), now.mono_ns) {
+    let route = permit.route();
+    let failures = guards.failures;
+    if route.asks_for_credentials()
+        && let Some(wait) = failures.wait_s(request.client_ip(), now.mono_ns)
+    {
         let mut refusal = refuse(RefusalCode::TooManyFailures);
         refusal.retry_after_s = Some(wait);
         return Err(refusal);
     }
-    authenticate::api_key(snapshot, &permit.api, request, now).map_err(|code| {
-        // A request without any key is a mistake, not a guess.
-        if code != RefusalCode::ApiKeyMissing {
+    let at = (&*permit.api, route);
+    authenticate::authenticate(snapshot, guards, at, request, now).map_err(|code| {
+        if authenticate::is_guess(code) {
             failures.record(request.client_ip(), now.mono_ns);
         }
-        refuse(code)
-    })
-}
-
-/// Everything that is known of an authorized caller.
-struct Caller<'s> {
-    tenant: &'s Tenant,
-    subscription: &'s Subscription,
-    plan: &'s Arc<Plan>,
-    scopes: Option<Vec<String>>,
-}
-
-impl Caller<'_> {
-    fn identity(&self, key: &Key) -> Identity {
-        Identity {
-            tenant_id: self.tenant.id,
-            subject: None,
-            key_id: Some(key.id),
-            subscription_id: self.subscription.id,
-            plan: self.plan.clone(),
-            narrowed_scopes: self.scopes.clone(),
-        }
-    }
-}
-
-fn authorize<'s, R: Request>(
-    snapshot: &'s Snapshot,
-    permit: &Permit,
-    key: &Key,
-    request: &R,
-) -> Step<Caller<'s>> {
-    let (api, route) = (&permit.api, permit.route());
-    let refuse = |code| {
-        let mut refusal = refusal(code, api, Some(permit.route));
-        refusal.tenant_id = Some(key.tenant_id);
-        refusal.key_id = Some(key.id);
+        let mut refusal = refuse(code);
+        refusal.retry_after_s = (code == RefusalCode::VerificationBusy).then_some(1);
         refusal
-    };
-    let tenant = tenants::find(&snapshot.tenants, key.tenant_id, &key.tenant_path())
-        .ok_or_else(|| refuse(RefusalCode::TenantUnavailable))?;
-    if tenant.is_suspended {
-        return Err(refuse(RefusalCode::TenantSuspended));
-    }
-    if tenant.is_refused {
-        return Err(refuse(RefusalCode::TenantUnavailable));
-    }
-    if !key.may_be_used_from(request.client_ip()) {
-        return Err(refuse(RefusalCode::AddressNotAllowed));
-    }
-    if !key.may_be_used_for(api.id) {
-        return Err(refuse(RefusalCode::ApiNotAllowed));
-    }
-    let subscription = tenant
-        .subscription_for(api.id)
-        .ok_or_else(|| refuse(RefusalCode::NotSubscribed))?;
-    let plan = snapshot
-        .plans
-        .get(&(subscription.plan_id, subscription.plan_version))
-        .ok_or_else(|| refuse(RefusalCode::PlanUnavailable))?;
-    let scopes = key
-        .scopes()
-        .map(|scopes| intersection(scopes, &plan.scopes));
-    if !has_all(route, scopes.as_deref().unwrap_or(&plan.scopes)) {
-        return Err(refuse(RefusalCode::InsufficientScope));
-    }
-    Ok(Caller {
-        tenant,
-        subscription,
-        plan,
-        scopes,
     })
-}
-
-fn intersection(key: &[String], plan: &[String]) -> Vec<String> {
-    key.iter()
-        .filter(|scope| plan.contains(scope))
-        .cloned()
-        .collect()
-}
-
-fn has_all(route: &Route, scopes: &[String]) -> bool {
-    route.scopes.iter().all(|needed| scopes.contains(needed))
 }
 
 fn own_rate(rate: &Option<(RateLimit, Arc<crate::gcra::Gcra>)>) -> Option<(RateLimit, RateHolder)> {
@@ -509,7 +436,7 @@ fn take_quota(mut permit: Permit, slot: Arc<QuotaSlot>, quota: &Quota, now: Now)
     }
 }
 
-fn refusal(code: RefusalCode, api: &Arc<Api>, route: Option<usize>) -> Box<Refusal> {
+pub(crate) fn refusal(code: RefusalCode, api: &Arc<Api>, route: Option<usize>) -> Box<Refusal> {
     Box::new(Refusal {
         api: Some(api.clone()),
         route,

@@ -16,6 +16,7 @@ pub mod routing;
 
 mod api;
 mod authenticate;
+mod caller;
 mod compile;
 mod decide;
 mod failures;
@@ -24,9 +25,12 @@ mod permit;
 mod refusal;
 mod registry;
 mod request;
+mod revocations;
 mod tenants;
+mod tokens;
 
 pub use api::{Api, Route, Target, Timeouts, Upstream};
+pub use authenticate::Guards;
 pub use compile::{CompileError, CompileInputs, Fetch, Snapshot};
 pub use decide::{Decision, Fact, LocalAnswer, Pending, Question, ShareQuestion, decide, resume};
 pub use failures::Failures;
@@ -36,3 +40,4 @@ pub use quota::QuotaSlot;
 pub use refusal::{Refusal, RefusalCode};
 pub use registry::{Registry, SubscriptionState};
 pub use request::{Now, Request};
+pub use tokens::TokenMemory;

@@ -28,13 +28,13 @@ pub enum Outcome {
 #[derive(Debug, Clone)]
 pub struct Identity {
     pub tenant_id: TenantId,
-    /// The person; API keys have none.
-    pub subject: Option<String>,
+    /// The person, or the client for itself; API keys have none.
+    pub subject: Option<Arc<str>>,
     pub key_id: Option<ApiKeyId>,
     pub subscription_id: SubscriptionId,
     pub(crate) plan: Arc<Plan>,
     /// `None`: all of the plan's.
-    pub(crate) narrowed_scopes: Option<Vec<String>>,
+    pub(crate) narrowed_scopes: Option<Arc<[String]>>,
 }
 
 impl Identity {
@@ -158,7 +158,7 @@ impl Permit {
         })
     }
 
-    /// The API's key header too is dropped when the key came as a bearer token beside it.
+    /// The API's key header too is dropped when a bearer token came beside it, a key or another.
     pub fn key_header(&self) -> Option<&str> {
         let drops = self.carrier.is_some() && !self.route().forward_credentials;
         drops.then_some(self.api.api_key_header.as_str())

@@ -1,5 +1,6 @@
 //! Refusals: a closed set, each with a stable code, a status and a text.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use snapshot::id::{ApiKeyId, TenantId};
@@ -49,6 +50,14 @@ refusals! {
     ApiKeyMissing = "api_key_missing", 401, "Unauthorized", "send an API key";
     ApiKeyInvalid = "api_key_invalid", 401, "Unauthorized", "the API key is not one that works here";
     ApiKeyExpired = "api_key_expired", 401, "Unauthorized", "the API key has expired; make or rotate one";
+    TokenMissing = "token_missing", 401, "Unauthorized", "send an access token as Authorization: Bearer";
+    TokenInvalid = "token_invalid", 401, "Unauthorized", "the token is not an access token that works here";
+    TokenExpired = "token_expired", 401, "Unauthorized", "the token has expired; get a new one";
+    TokenRevoked = "token_revoked", 401, "Unauthorized", "the token was revoked; sign in again";
+    TokenAmbiguous = "token_ambiguous", 401, "Unauthorized", "several Authorization headers were sent; send one";
+    TokenAudience = "token_audience", 401, "Unauthorized", "the token is meant for another API";
+    VerificationBusy = "verification_busy", 503, "Service Unavailable", "more new tokens came than the node verifies at a time";
+    CredentialsDisagree = "credentials_disagree", 403, "Forbidden", "the API key and the token belong to different tenants";
     ApiKeyAmbiguous = "api_key_ambiguous", 401, "Unauthorized", "several different credentials were sent; send one";
     TooManyFailures = "too_many_failures", 429, "Too Many Requests", "too many failed authentications from this address";
     TenantSuspended = "tenant_suspended", 403, "Forbidden", "the tenant is suspended";
@@ -109,22 +118,35 @@ impl Refusal {
             .or(api.cors.as_ref())
     }
 
-    /// The challenge of a 401 (RFC 9110 section 11.6.1): where the key belongs.
-    pub fn challenge(&self) -> Option<&'static str> {
-        match self.code {
-            RefusalCode::ApiKeyMissing => {
-                Some("Bearer realm=\"tollgate\", ApiKey realm=\"tollgate\"")
-            }
+    /// The challenge of a 401, and of a 403 for want of a scope (RFC 9110 section 11.6.1, RFC 6750
+    /// section 3): where the credential belongs and what was wrong with it.
+    pub fn challenge(&self) -> Option<Cow<'static, str>> {
+        let text = match self.code {
+            RefusalCode::ApiKeyMissing => "Bearer realm=\"tollgate\", ApiKey realm=\"tollgate\"",
+            RefusalCode::TokenMissing => "Bearer realm=\"tollgate\"",
+            RefusalCode::TokenAmbiguous => "Bearer realm=\"tollgate\", error=\"invalid_request\"",
             RefusalCode::ApiKeyInvalid
             | RefusalCode::ApiKeyExpired
-            | RefusalCode::ApiKeyAmbiguous => {
-                Some("Bearer realm=\"tollgate\", error=\"invalid_token\"")
-            }
-            RefusalCode::InsufficientScope => {
-                Some("Bearer realm=\"tollgate\", error=\"insufficient_scope\"")
-            }
-            _ => None,
+            | RefusalCode::ApiKeyAmbiguous
+            | RefusalCode::TokenInvalid
+            | RefusalCode::TokenExpired
+            | RefusalCode::TokenRevoked
+            | RefusalCode::TokenAudience => "Bearer realm=\"tollgate\", error=\"invalid_token\"",
+            RefusalCode::InsufficientScope => return Some(self.scope_challenge()),
+            _ => return None,
+        };
+        Some(text.into())
+    }
+
+    fn scope_challenge(&self) -> Cow<'static, str> {
+        let text = "Bearer realm=\"tollgate\", error=\"insufficient_scope\"";
+        let scopes = self.route().map_or(&[][..], |route| &route.scopes);
+        // Scope tokens have neither quotes nor backslashes (RFC 6749 appendix A.4).
+        let is_plain = scopes.iter().all(|scope| !scope.contains(['"', '\\']));
+        if scopes.is_empty() || !is_plain {
+            return text.into();
         }
+        format!("{text}, scope=\"{}\"", scopes.join(" ")).into()
     }
 }
 

@@ -75,6 +75,8 @@ pub enum Kind {
     Api = 7,
     Upstream = 8,
     Plan = 9,
+    RevocationLeaf = 10,
+    Authorizer = 11,
 }
 
 /// The envelope whose bytes are hashed.
@@ -122,9 +124,14 @@ impl Sealed {
 
 /// Encodes a document as a chunk that every reader since version 1 understands.
 pub fn encode<M: prost::Message>(kind: Kind, document: &M) -> Sealed {
+    encode_for(kind, 1, document)
+}
+
+/// Encodes a document that only readers since `min_reader` enforce as it is meant.
+pub fn encode_for<M: prost::Message>(kind: Kind, min_reader: u32, document: &M) -> Sealed {
     let chunk = Chunk {
         kind: kind as i32,
-        min_reader: 1,
+        min_reader,
         body: document.encode_to_vec(),
     };
     let bytes = prost::Message::encode_to_vec(&chunk);

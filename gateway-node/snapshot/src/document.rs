@@ -2,11 +2,15 @@
 //! of a request per second. Repeated fields are sorted by their first field, so that equal content
 //! is equal bytes; there are no maps.
 //!
-//! `config` holds what operators publish and may roll back: APIs, upstreams, plans. `state` holds
-//! keys and tenants and is always the latest. Each map is a trie (see [`crate::trie`]).
+//! `config` holds what operators publish and may roll back: APIs, upstreams, plans, authorizers.
+//! `state` holds keys, tenants, revocations and the issuer's keys and is always the latest. Each map
+//! is a trie (see [`crate::trie`]).
 
 use crate::chunk::ChunkRef;
 use crate::seal::SealedSecret;
+
+/// The first reader that knows [`Route::authorizer_id`].
+pub const READER_OF_AUTHORIZERS: u32 = 2;
 
 /// Root of what can be rolled out in stages. Each map is keyed by id and its values are
 /// [`ChunkRef`]s; plans are keyed by id and version (see [`plan_key`]).
@@ -18,6 +22,8 @@ pub struct ConfigRoot {
     pub upstreams: Option<ChunkRef>,
     #[prost(message, optional, tag = "3")]
     pub plans: Option<ChunkRef>,
+    #[prost(message, optional, tag = "4")]
+    pub authorizers: Option<ChunkRef>,
 }
 
 /// Root of what is always the latest.
@@ -29,12 +35,79 @@ pub struct StateRoot {
     /// Tenant id to [`Tenant`].
     #[prost(message, optional, tag = "2")]
     pub tenants: Option<ChunkRef>,
-    // 3 is kept for the map of revocations.
+    /// [`crate::revocation::RevocationKey`] to [`Revocation`].
+    #[prost(message, optional, tag = "3")]
+    pub revocations: Option<ChunkRef>,
     /// The peppers that key hashes may have been made with, newest first, sealed with the fleet's
     /// data key; a handful at most.
     #[prost(message, repeated, tag = "4")]
     pub peppers: Vec<SealedSecret>,
+    /// The control plane as the issuer of tokens.
+    #[prost(message, optional, tag = "5")]
+    pub issuer: Option<OwnIssuer>,
 }
+
+/// Whose tokens are accepted where a route asks for the control plane's own.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct OwnIssuer {
+    /// `iss` of its tokens, compared as it is.
+    #[prost(string, tag = "1")]
+    pub issuer: String,
+    /// Sorted by `kid`.
+    #[prost(message, repeated, tag = "2")]
+    pub keys: Vec<TokenKey>,
+    // 3 is kept for the keys that encrypted tokens are opened with.
+}
+
+/// A key that verifies tokens.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TokenKey {
+    #[prost(string, tag = "1")]
+    pub kid: String,
+    #[prost(enumeration = "SigningAlgorithm", tag = "2")]
+    pub algorithm: i32,
+    /// RS256: an `RSAPublicKey` in DER (RFC 8017, appendix A.1.1); ES256: the uncompressed point
+    /// (65 bytes); EdDSA: the Ed25519 key (32 bytes).
+    #[prost(bytes = "vec", tag = "3")]
+    pub public_key: Vec<u8>,
+    /// When the last token signed with it has expired; none: not replaced yet.
+    #[prost(int64, optional, tag = "4")]
+    pub verifies_until_ms: Option<i64>,
+}
+
+/// `alg` of a token (RFC 7518 section 3.1, RFC 8037 section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, prost::Enumeration)]
+#[repr(i32)]
+pub enum SigningAlgorithm {
+    Unspecified = 0,
+    Rs256 = 1,
+    Es256 = 2,
+    EdDsa = 3,
+}
+
+/// Tokens that are refused before they expire. A single token is refused whatever the instant.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Revocation {
+    /// Tokens issued at or before this instant are refused.
+    #[prost(int64, tag = "1")]
+    pub issued_before_ms: i64,
+}
+
+/// How routes find out who calls, beside API keys. One without a type that the node knows refuses
+/// all requests of its routes.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Authorizer {
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub name: String,
+    /// Tokens of the control plane itself.
+    #[prost(message, optional, tag = "3")]
+    pub own_tokens: Option<OwnTokens>,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct OwnTokens {}
 
 /// An API and its routes. `refused` is set, and all else but id, name, hosts and base path empty,
 /// when the API does not compile: its requests are refused and the other APIs go on.
@@ -64,6 +137,9 @@ pub struct Api {
     /// Code of the reason why this API did not compile.
     #[prost(string, optional, tag = "9")]
     pub refused: Option<String>,
+    /// What `aud` of a token must hold.
+    #[prost(string, tag = "10")]
+    pub audience: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -101,6 +177,10 @@ pub struct Route {
     /// or a second where the plan refuses without one, and two seconds for a share.
     #[prost(uint32, optional, tag = "12")]
     pub lease_wait_ms: Option<u32>,
+    /// Names one in [`ConfigRoot::authorizers`]. An API with such a route is for readers of version
+    /// [`READER_OF_AUTHORIZERS`]: an older one would let everybody in.
+    #[prost(bytes = "vec", optional, tag = "13")]
+    pub authorizer_id: Option<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -16,13 +16,14 @@ pub mod manifest;
 pub mod node_call;
 pub mod poll;
 pub mod rate_share;
+pub mod revocation;
 pub mod seal;
 pub mod sign;
 pub mod trie;
 pub mod usage;
 
 /// The newest chunk format this build can read; a chunk with a larger `min_reader` is refused.
-pub const READER_VERSION: u32 = 1;
+pub const READER_VERSION: u32 = 2;
 
 /// Why bytes from outside were not accepted. The `code` is stable: nodes report it, pages show it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -377,14 +377,13 @@ pub fn references(bytes: &[u8]) -> Result<Vec<ChunkRef>, DecodeError> {
     match Kind::try_from(kind).unwrap_or(Kind::Unknown) {
         Kind::ConfigRoot => {
             let root: crate::document::ConfigRoot = crate::decode("config root", &body, max)?;
-            Ok([root.apis, root.upstreams, root.plans]
-                .into_iter()
-                .flatten()
-                .collect())
+            let maps = [root.apis, root.upstreams, root.plans, root.authorizers];
+            Ok(maps.into_iter().flatten().collect())
         }
         Kind::StateRoot => {
             let root: crate::document::StateRoot = crate::decode("state root", &body, max)?;
-            Ok([root.keys, root.tenants].into_iter().flatten().collect())
+            let maps = [root.keys, root.tenants, root.revocations];
+            Ok(maps.into_iter().flatten().collect())
         }
         Kind::Interior => {
             let interior: Interior = crate::decode("interior node", &body, max)?;
@@ -401,9 +400,13 @@ pub fn references(bytes: &[u8]) -> Result<Vec<ChunkRef>, DecodeError> {
                 .map(|entry| crate::decode("chunk reference", &entry.value, 256))
                 .collect()
         }
-        Kind::KeyLeaf | Kind::TenantLeaf | Kind::Api | Kind::Upstream | Kind::Plan => {
-            Ok(Vec::new())
-        }
+        Kind::KeyLeaf
+        | Kind::TenantLeaf
+        | Kind::RevocationLeaf
+        | Kind::Api
+        | Kind::Upstream
+        | Kind::Plan
+        | Kind::Authorizer => Ok(Vec::new()),
         Kind::Unknown => Err(DecodeError::Invalid {
             what: "chunk kind",
             detail: kind.to_string(),

@@ -11,11 +11,12 @@ use std::path::PathBuf;
 use prost::Message;
 use snapshot::chunk::{self, ChunkRef, ChunkRequest, ChunkResponse, CompressedChunk, Kind};
 use snapshot::document::{
-    Api, ConfigRoot, Cors, Key, OnStoreDown, Period, Plan, Quota, Rate, Route, Scopes, StateRoot,
-    Subscription, Target, Tenant, Timeouts, Upstream, plan_key,
+    Api, Authorizer, ConfigRoot, Cors, Key, OnStoreDown, OwnIssuer, OwnTokens, Period, Plan, Quota,
+    Rate, Revocation, Route, Scopes, SigningAlgorithm, StateRoot, Subscription, Target, Tenant,
+    Timeouts, TokenKey, Upstream, plan_key,
 };
 use snapshot::enrol::{EnrolRequest, EnrolResponse};
-use snapshot::id::NodeId;
+use snapshot::id::{NodeId, TenantId, UserId};
 use snapshot::lease::{
     IncarnationRequest, IncarnationResponse, Lease, LeaseItem, LeaseRequest, LeaseResponse, Outcome,
 };
@@ -23,6 +24,7 @@ use snapshot::manifest::{Freshness, Manifest, RootStatement, Version, manifest_h
 use snapshot::node_call::{self, Call, CallKey};
 use snapshot::poll::{PollQuery, RejectedReport, SnapshotResponse};
 use snapshot::rate_share::{Share, ShareItem, ShareRequest, ShareResponse};
+use snapshot::revocation::RevocationKey;
 use snapshot::seal::{DataKey, DataKeys, PEPPER, SealedDataKey, SealedSecret};
 use snapshot::sign::{Domain, Signed, SigningKey};
 use snapshot::trie::{Child, Entry, Interior, Leaf};
@@ -100,6 +102,7 @@ fn what_operators_publish_keeps_its_form() {
             apis: Some(reference(1)),
             upstreams: Some(reference(2)),
             plans: Some(reference(3)),
+            authorizers: Some(reference(9)),
         },
     );
     check(
@@ -122,11 +125,21 @@ fn what_operators_publish_keeps_its_form() {
                 cors: Some(cors()),
                 body_bytes_max: Some(4096),
                 lease_wait_ms: Some(20),
+                authorizer_id: Some(id(11)),
             }],
             api_key_header: "x-api-key".into(),
             cors: Some(cors()),
             max_stale_ms: Some(60_000),
             refused: Some("no_upstream".into()),
+            audience: "https://id.example.com/apis/orders".into(),
+        },
+    );
+    check(
+        "authorizer",
+        &Authorizer {
+            id: id(11),
+            name: "tollgate".into(),
+            own_tokens: Some(OwnTokens {}),
         },
     );
     check(
@@ -168,9 +181,28 @@ fn what_tenants_have_keeps_its_form() {
         &StateRoot {
             keys: Some(reference(4)),
             tenants: Some(reference(5)),
+            revocations: Some(reference(10)),
             peppers: vec![sealed_secret()],
+            issuer: Some(OwnIssuer {
+                issuer: "https://id.example.com".into(),
+                keys: vec![TokenKey {
+                    kid: "AbCdEfGhIjKlMnOpQrStUv".into(),
+                    algorithm: SigningAlgorithm::EdDsa as i32,
+                    public_key: vec![50; 32],
+                    verifies_until_ms: Some(1_800_000_000_005),
+                }],
+            }),
         },
     );
+    check(
+        "revocation",
+        &Revocation {
+            issued_before_ms: 1_800_000_000_006,
+        },
+    );
+    let (tenant, user) = (TenantId::from_bytes(&id(7)), UserId::from_bytes(&id(51)));
+    let member = RevocationKey::member(tenant.expect("an id"), user.expect("an id"));
+    check_text("revocation_key", &hex(member.as_bytes()));
     check(
         "key",
         &Key {
@@ -237,7 +269,7 @@ fn chunks_and_maps_keep_their_form() {
             }],
         },
     );
-    let kinds: Vec<String> = (0..=9)
+    let kinds: Vec<String> = (0..=11)
         .map(|kind| format!("{kind} {:?}", Kind::try_from(kind).expect("a kind")))
         .collect();
     check_text("chunk_kinds", &kinds.join("\n"));

@@ -96,6 +96,7 @@ impl World {
     async fn furnish(&mut self) {
         for (name, list) in [
             ("api", "/apis"),
+            ("authorizer", "/authorizers"),
             ("upstream", "/upstreams"),
             ("node", "/nodes"),
         ] {

@@ -39,6 +39,8 @@ pub struct RouteForm {
     pub body_bytes_max: String,
     /// How long a request may wait for a quota lease; empty: 50.
     pub lease_wait_ms: String,
+    /// Empty: none.
+    pub authorizer_id: String,
     /// One per line; empty: the API's CORS.
     pub cors_allow_origins: String,
     /// Separated by spaces, as the two below.
@@ -66,6 +68,7 @@ pub struct RouteFields {
     pub upstream_id: Option<String>,
     pub body_bytes_max: Option<u64>,
     pub lease_wait_ms: Option<u64>,
+    pub authorizer_id: Option<String>,
     /// Instead of the API's.
     pub cors: Option<CorsFields>,
 }
@@ -92,6 +95,7 @@ impl RouteForm {
             upstream_id: optional(&self.upstream_id),
             body_bytes_max: optional_number(e, "body_bytes_max", &self.body_bytes_max),
             lease_wait_ms: optional_number(e, "lease_wait_ms", &self.lease_wait_ms),
+            authorizer_id: optional(&self.authorizer_id),
             cors: CorsTyped {
                 allow_origins: &self.cors_allow_origins,
                 allow_methods: &self.cors_allow_methods,

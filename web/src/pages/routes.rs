@@ -14,7 +14,8 @@ pub struct RouteRow {
     /// `ANY` where none is named.
     pub methods: Vec<String>,
     pub path: String,
-    pub api_key_required: bool,
+    /// What a caller has to show: `API key`, `token`, `API key and token`, or nothing.
+    pub credentials: Option<&'static str>,
     pub scopes: Vec<String>,
     /// `5 per second, burst 10`, or `–`.
     pub limit: String,
@@ -37,6 +38,7 @@ pub struct RouteEditor {
     pub form: RouteForm,
     pub errors: FormErrors,
     pub upstreams: Vec<Choice>,
+    pub authorizers: Vec<Choice>,
 }
 
 impl RouteEditor {
@@ -59,6 +61,7 @@ impl RouteEditor {
             },
             errors: FormErrors::default(),
             upstreams: samples::upstream_choices(""),
+            authorizers: vec![Choice::new("atz_1".to_owned(), "Tollgate token".to_owned())],
         }
     }
 
@@ -86,7 +89,7 @@ impl RouteRow {
             id: "rte_1".to_owned(),
             methods: methods.iter().map(|&m| m.to_owned()).collect(),
             path: path.to_owned(),
-            api_key_required: !scopes.is_empty(),
+            credentials: scopes.first().map(|_| "API key and token"),
             scopes: scopes.iter().map(|&s| s.to_owned()).collect(),
             limit: limit.to_owned(),
             upstream: None,

@@ -57,7 +57,7 @@ pub(crate) struct ApiInput {
     #[serde(default = "default_key_header")]
     #[schema(default = "x-api-key")]
     pub api_key_header: String,
-    /// What tokens must be meant for; null: not checked.
+    /// What tokens must be meant for (`aud`); null: the issuer's address, `/apis/` and the API's id.
     pub audience: Option<String>,
     /// Null: no CORS.
     pub cors: Option<CorsInput>,

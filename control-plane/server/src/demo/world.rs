@@ -159,6 +159,7 @@ async fn create_api(
             cors: None,
             body_bytes_max: None,
             lease_wait_ms: None,
+            authorizer_id: None,
         };
         routes::create(system, tx, api, route, now).await?;
     }

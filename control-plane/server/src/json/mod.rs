@@ -54,6 +54,7 @@ fn nouns() -> OpenApiRouter<App> {
         .merge(crate::api_keys::api())
         .merge(crate::apis::api())
         .merge(crate::audit_events::api())
+        .merge(crate::authorizers::api())
         .merge(crate::fleet::api())
         .merge(crate::members::api())
         .merge(crate::people::api())

@@ -16,6 +16,7 @@ use crate::testing::{Program, Reply, Stack};
 fn path(route: &DescribedRoute, tenant: TenantId) -> String {
     let prefixes = [
         ("tenant", ""),
+        ("authorizer", "atz"),
         ("upstream", "ups"),
         ("api", "api"),
         ("route", "rte"),

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use domain::compile::{ApiRow, KeyRow, PlanRow, TenantRow, UpstreamRow};
+use domain::compile::{
+    ApiRow, AuthorizerRow, KeyRow, PlanRow, RevocationRow, TenantRow, UpstreamRow,
+};
 use snapshot::chunk::{self, Address, ChunkRef, Kind, Sealed};
 use snapshot::document::{ConfigRoot, StateRoot};
 use snapshot::trie::{self, Built, Change, Entry, UpdateError};
@@ -15,6 +17,8 @@ pub enum Map {
     Apis,
     Upstreams,
     Plans,
+    Authorizers,
+    Revocations,
 }
 
 impl Map {
@@ -22,7 +26,8 @@ impl Map {
         match self {
             Map::Keys => Kind::KeyLeaf,
             Map::Tenants => Kind::TenantLeaf,
-            Map::Apis | Map::Upstreams | Map::Plans => Kind::DirectoryLeaf,
+            Map::Revocations => Kind::RevocationLeaf,
+            Map::Apis | Map::Upstreams | Map::Plans | Map::Authorizers => Kind::DirectoryLeaf,
         }
     }
 }
@@ -53,6 +58,14 @@ impl Compiled {
 
     pub fn plans(rows: &[PlanRow]) -> Self {
         Self::directory(rows.iter().map(domain::compile::plan))
+    }
+
+    pub fn authorizers(rows: &[AuthorizerRow]) -> Self {
+        Self::directory(rows.iter().map(domain::compile::authorizer))
+    }
+
+    pub fn revocations(rows: &[RevocationRow]) -> Self {
+        Self::plain(rows.iter().map(domain::compile::revocation))
     }
 
     pub fn append(&mut self, mut other: Self) {
@@ -88,6 +101,8 @@ impl Roots {
             Map::Apis => self.config.apis.as_ref(),
             Map::Upstreams => self.config.upstreams.as_ref(),
             Map::Plans => self.config.plans.as_ref(),
+            Map::Authorizers => self.config.authorizers.as_ref(),
+            Map::Revocations => self.state.revocations.as_ref(),
         }
     }
 
@@ -98,6 +113,8 @@ impl Roots {
             Map::Apis => &mut self.config.apis,
             Map::Upstreams => &mut self.config.upstreams,
             Map::Plans => &mut self.config.plans,
+            Map::Authorizers => &mut self.config.authorizers,
+            Map::Revocations => &mut self.state.revocations,
         } = root;
     }
 

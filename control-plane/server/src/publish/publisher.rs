@@ -99,6 +99,7 @@ impl Publisher {
             marks,
             work,
             peppers,
+            issuer,
             base,
         } = reading;
         let mut draft = Draft {
@@ -109,6 +110,7 @@ impl Publisher {
         let mut roots = old.clone();
         self.apply(&mut roots, work, &mut draft).await?;
         roots.state.peppers = peppers;
+        roots.state.issuer = issuer;
         let mut tx = self.db.platform_tx().await?;
         if draft.base.is_some() && roots == old && !draft.is_everything {
             store::dirty::delete(&mut tx, &marks).await?;

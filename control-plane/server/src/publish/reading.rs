@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use domain::api_key::KeyHash;
 use domain::compile::changes;
-use domain::id::{ApiId, PlanId, TenantId, UpstreamId};
+use domain::id::{ApiId, AuthorizerId, PlanId, TenantId, UpstreamId};
 use snapshot::chunk::Sealed;
+use snapshot::document::OwnIssuer;
+use snapshot::revocation::RevocationKey;
 use snapshot::seal::SealedSecret;
 use snapshot::trie::Change;
 use store::CompileTx;
@@ -21,6 +23,7 @@ pub struct Reading {
     pub marks: Vec<Marked>,
     pub work: Work,
     pub peppers: Vec<SealedSecret>,
+    pub issuer: Option<OwnIssuer>,
     pub base: Option<StoredManifest>,
 }
 
@@ -51,6 +54,7 @@ pub async fn read(tx: &mut CompileTx) -> store::Result<Option<Reading>> {
     };
     Ok(Some(Reading {
         peppers: store::compile::peppers(tx).await?,
+        issuer: store::compile::own_issuer(tx).await?,
         marks,
         work,
         base,
@@ -65,6 +69,8 @@ struct Named {
     apis: Vec<ApiId>,
     upstreams: Vec<UpstreamId>,
     plans: Vec<PlanId>,
+    authorizers: Vec<AuthorizerId>,
+    revocations: Vec<RevocationKey>,
 }
 
 impl Named {
@@ -77,8 +83,10 @@ impl Named {
                 Mark::Api(id) => named.apis.push(id),
                 Mark::Upstream(id) => named.upstreams.push(id),
                 Mark::Plan(id) => named.plans.push(id),
-                // Peppers are read in every cycle; `All` does not come here.
-                Mark::Peppers | Mark::All => {}
+                Mark::Authorizer(id) => named.authorizers.push(id),
+                Mark::Revocation(key) => named.revocations.push(key),
+                // These are read in every cycle; `All` does not come here.
+                Mark::Peppers | Mark::TokenKeys | Mark::All => {}
             }
         }
         named
@@ -111,6 +119,16 @@ async fn marked(tx: &mut CompileTx, marks: &[Marked]) -> store::Result<BTreeMap<
     let compiled = Compiled::plans(&store::compile::plans(tx, &named.plans).await?);
     let asked = compiled.entries.iter().map(|e| e.key.clone()).collect();
     add(Map::Plans, asked, compiled);
+    let rows = store::compile::authorizers(tx, &named.authorizers).await?;
+    let asked = named.authorizers.iter().map(|id| id.to_bytes()).collect();
+    add(Map::Authorizers, asked, Compiled::authorizers(&rows));
+    let rows = store::compile::revocations(tx, &named.revocations).await?;
+    let asked = named.revocations.iter().map(|key| key.as_bytes().to_vec());
+    add(
+        Map::Revocations,
+        asked.collect(),
+        Compiled::revocations(&rows),
+    );
     Ok(maps)
 }
 
@@ -147,11 +165,19 @@ async fn everything(tx: &mut CompileTx) -> store::Result<BTreeMap<Map, Compiled>
     let plans = pages!(tx, compile::plan_ids, |id| *id, |page| {
         Compiled::plans(&compile::plans(tx, &page).await?)
     });
+    let authorizers = pages!(tx, compile::authorizer_ids, |id| *id, |page| {
+        Compiled::authorizers(&compile::authorizers(tx, &page).await?)
+    });
+    let revocations = pages!(tx, compile::revocations_page, |row| row.key, |page| {
+        Compiled::revocations(&page)
+    });
     Ok(BTreeMap::from([
         (Map::Keys, keys),
         (Map::Tenants, tenants),
         (Map::Apis, apis),
         (Map::Upstreams, upstreams),
         (Map::Plans, plans),
+        (Map::Authorizers, authorizers),
+        (Map::Revocations, revocations),
     ]))
 }

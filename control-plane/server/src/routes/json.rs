@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::FieldError;
 use domain::field::each;
-use domain::id::{ApiId, RouteId, UpstreamId};
+use domain::id::{ApiId, AuthorizerId, RouteId, UpstreamId};
 use domain::permission::Action;
 use domain::plan::Rate;
 use domain::route::{Method, PathTemplate, Route, RouteTerms, Timeouts};
@@ -74,6 +74,10 @@ pub(crate) struct RouteInput {
     /// How long a request may wait for a quota lease, in milliseconds; null: 50, or 1,000 where the
     /// plan refuses without one, and 2,000 for a share of the rate.
     pub lease_wait_ms: Option<u32>,
+    /// Who calls is found out by it, beside the API key where one is required. Null: by the key
+    /// alone.
+    #[schema(value_type = Option<String>)]
+    pub authorizer_id: Option<AuthorizerId>,
 }
 
 fn yes() -> bool {
@@ -119,6 +123,7 @@ impl RouteInput {
                 cors: cors?,
                 body_bytes_max: self.body_bytes_max,
                 lease_wait_ms: self.lease_wait_ms,
+                authorizer_id: self.authorizer_id,
             })
         })();
         checks.finish(terms)
@@ -164,6 +169,7 @@ impl RouteInput {
             cors: route.cors.as_ref().map(CorsInput::of),
             body_bytes_max: route.body_bytes_max,
             lease_wait_ms: route.lease_wait_ms,
+            authorizer_id: route.authorizer_id,
         }
     }
 }

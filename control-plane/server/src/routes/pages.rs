@@ -5,13 +5,14 @@ use axum::extract::State;
 use axum::routing::get;
 use axum_extra::extract::Form;
 use domain::FieldError;
+use domain::authorizer::{self, Authorizer};
 use domain::id::{ApiId, RouteId};
 use domain::plan::Rate;
 use domain::route::{Route, RouteTerms};
 use domain::upstream::Upstream;
 use web::format::{decimal, rate, thousands};
 use web::forms::routes::{RouteFields, RouteForm};
-use web::forms::{FormErrors, seen};
+use web::forms::{Choice, FormErrors, seen};
 use web::layout::{OperatorTab, Tone};
 use web::pages::confirm::Confirm;
 use web::pages::routes::{RouteEditor, RouteRow};
@@ -26,6 +27,7 @@ use crate::json::{At, PerSecond};
 use crate::page::{Answer, Failure, Operator, edited_meanwhile, form_errors, go_to, invalid, page};
 
 const UPSTREAMS_MAX: u32 = 1_000;
+const AUTHORIZERS_MAX: u32 = 1_000;
 
 pub(crate) fn pages() -> Router<App> {
     Router::new()
@@ -57,7 +59,7 @@ pub(crate) fn rows(routes: &[Route], upstreams: &[Upstream]) -> Vec<RouteRow> {
                 false => route.methods.clone(),
             },
             path: route.path.clone(),
-            api_key_required: route.api_key_required,
+            credentials: credentials(route),
             scopes: route.scopes.clone(),
             limit: route.rate.map_or_else(|| "–".to_owned(), limit),
             upstream: route.upstream_id.map(|id| {
@@ -66,6 +68,30 @@ pub(crate) fn rows(routes: &[Route], upstreams: &[Upstream]) -> Vec<RouteRow> {
             }),
         })
         .collect()
+}
+
+/// What a caller has to show.
+fn credentials(route: &Route) -> Option<&'static str> {
+    match (route.api_key_required, route.authorizer_id) {
+        (false, None) => None,
+        (true, None) => Some("API key"),
+        (false, Some(_)) => Some("token"),
+        (true, Some(_)) => Some("API key and token"),
+    }
+}
+
+/// Authorizers to choose from.
+fn authorizer_choices(authorizers: &[Authorizer], selected: &str) -> Vec<Choice> {
+    let choice = |one: &Authorizer| {
+        let id = one.id.to_string();
+        let is_selected = id == selected;
+        let label = match one.name.as_str() {
+            authorizer::OWN => "Tollgate token",
+            other => other,
+        };
+        Choice::new(id, label.to_owned()).selected_if(is_selected)
+    };
+    authorizers.iter().map(choice).collect()
 }
 
 /// Per segment: literal, parameter, greedy.
@@ -92,6 +118,7 @@ async fn editor(
     let mut tx = app.db.platform_tx().await?;
     let api = apis::get(&operator.authority, &mut tx, api).await?;
     let upstreams = store::upstreams::list(&mut tx, None, UPSTREAMS_MAX).await?;
+    let authorizers = store::authorizers::list(&mut tx, None, AUTHORIZERS_MAX).await?;
     Ok(RouteEditor {
         shell: operator.shell(OperatorTab::Apis),
         api_id: api.id.to_string(),
@@ -99,6 +126,7 @@ async fn editor(
         base_path: api.base_path,
         route_id: route.map(|id| id.to_string()),
         upstreams: apis::pages::upstream_choices(&upstreams, &form.upstream_id),
+        authorizers: authorizer_choices(&authorizers, &form.authorizer_id),
         form,
         errors,
     })
@@ -132,6 +160,10 @@ fn filled(route: &Route) -> RouteForm {
             .unwrap_or_default(),
         body_bytes_max: route.body_bytes_max.map(thousands).unwrap_or_default(),
         lease_wait_ms: text(route.lease_wait_ms),
+        authorizer_id: route
+            .authorizer_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         cors_allow_origins: cors.allow_origins.join("\n"),
         cors_allow_methods: cors.allow_methods.join(" "),
         cors_allow_headers: cors.allow_headers.join(" "),
@@ -150,6 +182,11 @@ fn terms(fields: RouteFields) -> Result<RouteTerms, ActionError> {
     let upstream_id = upstream_id.map_err(|_| {
         let message = "Choose one of the upstreams.";
         ActionError::from(FieldError::new("upstream_id", "invalid", message))
+    })?;
+    let authorizer_id = fields.authorizer_id.as_deref().map(str::parse).transpose();
+    let authorizer_id = authorizer_id.map_err(|_| {
+        let message = "Choose one of the authorizers.";
+        ActionError::from(FieldError::new("authorizer_id", "invalid", message))
     })?;
     let ms = |time: Option<u64>| time.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX));
     let input = RouteInput {
@@ -171,6 +208,7 @@ fn terms(fields: RouteFields) -> Result<RouteTerms, ActionError> {
         cors: fields.cors.map(apis::pages::cors),
         body_bytes_max: fields.body_bytes_max,
         lease_wait_ms: ms(fields.lease_wait_ms),
+        authorizer_id,
     };
     input.parse().map_err(|errors| {
         let of_form = errors.into_iter().map(|error| {

@@ -24,7 +24,7 @@ use crate::nodes::{NewEnrolToken, NewNode};
 use crate::plans::PlanEdit;
 use crate::users::NewUser;
 use crate::{
-    Db, api_keys, apis, deployment, members, nodes, plans, routes, subscriptions, tenants,
+    Db, api_keys, apis, deployment, dirty, members, nodes, plans, routes, subscriptions, tenants,
     upstreams, users,
 };
 
@@ -106,6 +106,7 @@ impl World {
             cors: None,
             body_bytes_max: None,
             lease_wait_ms: None,
+            authorizer_id: None,
         }
     }
 
@@ -235,6 +236,32 @@ impl World {
         crate::dirty::mark(&mut tx, &[crate::dirty::Mark::All])
             .await
             .expect("a mark");
+        tx.commit().await.expect("commits");
+    }
+
+    /// An Ed25519 key that tokens are verified with, whose private half nobody has.
+    pub async fn token_key(&self, kid: &str) {
+        let jwk = serde_json::json!({
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "x": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE",
+        });
+        let mut tx = self.db.platform_tx().await.expect("begins");
+        // Not a checked query: only tests make keys like this.
+        sqlx::query(
+            "insert into token_keys
+                (id, kid, algorithm, public_jwk, sealed_private_key, signs_from)
+            values ($1, $2, 'EdDSA', $3, '', now())",
+        )
+        .bind(Uuid::now_v7())
+        .bind(kid)
+        .bind(jwk)
+        .execute(&mut *tx)
+        .await
+        .expect("a key");
+        dirty::mark(&mut tx, &[dirty::Mark::TokenKeys])
+            .await
+            .expect("marks");
         tx.commit().await.expect("commits");
     }
 

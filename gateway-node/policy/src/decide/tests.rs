@@ -8,14 +8,16 @@ use snapshot::document::{self, ConfigRoot, StateRoot, plan_key};
 use snapshot::lease::{Lease, Outcome as LeaseOutcome};
 use snapshot::manifest::Manifest;
 use snapshot::rate_share::WHOLE;
+use snapshot::revocation::RevocationKey;
 use snapshot::seal::{DataKey, PEPPER};
 use snapshot::trie::{self, Entry};
 use uuid::Uuid;
 
 use super::*;
-use crate::{CompileInputs, Outcome, Registry};
+use crate::{CompileInputs, Failures, Outcome, Registry, TokenMemory};
 
 mod limits;
+mod tokens;
 
 const SECRET: [u8; 32] = [7; 32];
 const DATA_KEY: DataKey = DataKey {
@@ -38,6 +40,9 @@ struct World {
     tenant: document::Tenant,
     key: document::Key,
     plain: String,
+    authorizer: document::Authorizer,
+    issuer: Option<document::OwnIssuer>,
+    revocations: Vec<(RevocationKey, i64)>,
 }
 
 impl World {
@@ -86,6 +91,13 @@ impl World {
                 ..Default::default()
             },
             plain: mint(true, &[3; 32]),
+            authorizer: document::Authorizer {
+                id: id(81),
+                name: "tollgate".into(),
+                own_tokens: Some(document::OwnTokens {}),
+            },
+            issuer: None,
+            revocations: vec![],
         }
     }
 
@@ -127,6 +139,10 @@ impl World {
                 plan_key(&self.plan.id, self.plan.version),
                 chunk::encode(Kind::Plan, &self.plan),
             ),
+            authorizers: directory(
+                self.authorizer.id.clone(),
+                chunk::encode(Kind::Authorizer, &self.authorizer),
+            ),
         };
         let hash = Pepper::new(&SECRET).hash(self.plain.as_bytes());
         let mut map = |kind, key: Vec<u8>, value: Vec<u8>| {
@@ -138,6 +154,22 @@ impl World {
             keys: map(Kind::KeyLeaf, hash.0.to_vec(), self.key.encode_to_vec()),
             tenants: map(Kind::TenantLeaf, id(51), self.tenant.encode_to_vec()),
             peppers: vec![DATA_KEY.seal(PEPPER, &SECRET, [1; 12]).expect("seals")],
+            revocations: {
+                let entries = self
+                    .revocations
+                    .iter()
+                    .map(|(key, issued_before_ms)| Entry {
+                        key: key.as_bytes().to_vec(),
+                        value: document::Revocation {
+                            issued_before_ms: *issued_before_ms,
+                        }
+                        .encode_to_vec(),
+                    });
+                let built = trie::build(Kind::RevocationLeaf, entries);
+                built.chunks.iter().for_each(|sealed| drop(keep(sealed)));
+                built.root
+            },
+            issuer: self.issuer.clone(),
         };
         let manifest = Manifest {
             epoch: 1,
@@ -214,13 +246,34 @@ impl Request for Ask {
     }
 }
 
-/// As on a node that has the whole of every rate.
+/// What a core of a node has beside the snapshot.
+#[derive(Default)]
+struct Core {
+    failures: Failures,
+    tokens: TokenMemory,
+}
+
+impl Core {
+    fn decide(&self, snapshot: &Snapshot, ask: &Ask, stale_ms: u64, now: Now) -> Decision {
+        let guards = Guards {
+            failures: &self.failures,
+            tokens: &self.tokens,
+        };
+        decide(snapshot, guards, ask, stale_ms, now)
+    }
+}
+
 fn decide_at(snapshot: &Snapshot, ask: &Ask, now: Now) -> Decision {
-    match decide(snapshot, &Failures::default(), ask, 0, now) {
+    decide_on(&Core::default(), snapshot, ask, now)
+}
+
+/// As on a node that has the whole of every rate.
+fn decide_on(core: &Core, snapshot: &Snapshot, ask: &Ask, now: Now) -> Decision {
+    match core.decide(snapshot, ask, 0, now) {
         Decision::AskShare(question) => {
             let share = &question.state.rate;
             share.grant(WHOLE, u64::MAX, Duration::ZERO, now.mono_ns);
-            decide(snapshot, &Failures::default(), ask, 0, now)
+            core.decide(snapshot, ask, 0, now)
         }
         decision => decision,
     }
@@ -373,13 +426,7 @@ fn routes_are_found_or_refused() {
         Ok(()),
     );
     world.api.max_stale_ms = Some(10);
-    let stale = decide(
-        &world.snapshot(),
-        &Failures::default(),
-        &Ask::order(&world),
-        11,
-        NOW,
-    );
+    let stale = Core::default().decide(&world.snapshot(), &Ask::order(&world), 11, NOW);
     assert!(matches!(stale, Decision::Refuse(refusal) if refusal.code == SnapshotTooStale));
     world.api.refused = Some("routes_conflict".into());
     check(&world, &Ask::order(&world), Err(ApiUnavailable));
@@ -420,10 +467,10 @@ fn check_refused(decision: &Decision, code: RefusalCode) {
 #[test]
 fn guessing_is_slowed_before_any_cryptography() {
     let world = World::new();
-    let (snapshot, failures) = (world.snapshot(), Failures::default());
+    let (snapshot, core) = (world.snapshot(), Core::default());
     let wrong = Ask::get("/orders/v1/orders/7").with("x-api-key", "tg_live_wrong");
     let codes: Vec<RefusalCode> = (0..61)
-        .map(|_| match decide(&snapshot, &failures, &wrong, 0, NOW) {
+        .map(|_| match core.decide(&snapshot, &wrong, 0, NOW) {
             Decision::Refuse(refusal) => refusal.code,
             other => panic!("{other:?}"),
         })
@@ -435,7 +482,7 @@ fn guessing_is_slowed_before_any_cryptography() {
         ..Ask::order(&world)
     };
     assert!(matches!(
-        decide(&snapshot, &failures, &elsewhere, 0, NOW),
+        core.decide(&snapshot, &elsewhere, 0, NOW),
         Decision::AskShare(_)
     ));
 }

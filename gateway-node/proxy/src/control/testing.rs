@@ -236,6 +236,7 @@ impl State {
             keys: keys.root.clone(),
             tenants: tenants.root.clone(),
             peppers,
+            ..document::StateRoot::default()
         };
         let state = chunk::encode(Kind::StateRoot, &state);
         let config = document::ConfigRoot {

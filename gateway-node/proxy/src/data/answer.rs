@@ -41,10 +41,7 @@ pub(super) fn refusal(refusal: &Refusal, mut exchange: Box<Exchange>) -> Respons
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if let Some(challenge) = refusal.challenge() {
-        headers.insert(
-            header::WWW_AUTHENTICATE,
-            HeaderValue::from_static(challenge),
-        );
+        insert(headers, "www-authenticate", &challenge);
     }
     add_cors(headers, refusal.cors(), origin.as_ref());
     if let Some(allow) = refusal

@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 
 use arc_swap::ArcSwapOption;
 use arc_swap::cache::Cache;
-use policy::Snapshot;
+use policy::{Snapshot, TokenMemory};
 use tokio::sync::Notify;
 
 use super::connection::READ_BUFFER_BYTES;
@@ -35,6 +35,7 @@ pub(super) struct Core {
     pub(super) log: CoreLog,
     pub(super) random: Random,
     pub(super) callers: Callers,
+    pub(super) tokens: TokenMemory,
     pub(super) connections: Connections,
     pub(super) is_draining: Cell<bool>,
     /// When the last request ended, by `clock`: for what need not be exact.
@@ -81,6 +82,7 @@ impl Core {
             log: CoreLog::new(shared.clone(), log),
             random: Random::seeded(),
             callers: Callers::default(),
+            tokens: TokenMemory::default(),
             connections: Connections::default(),
             is_draining: Cell::new(false),
             latest_ns: Cell::new(shared.clock.mono_ns()),

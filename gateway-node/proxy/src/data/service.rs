@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use policy::{Decision, Fact, Question};
+use policy::{Decision, Fact, Guards, Question};
 
 use super::address;
 use super::answer;
@@ -97,8 +97,11 @@ fn decide(core: &Core, exchange: &mut Exchange, parts: &Parts) -> Result<Decisio
         client_ip: *client_ip,
     };
     let stale_ms = core.shared.stale_ms(*begun);
-    let failures = &core.shared.failures;
-    let decision = policy::decide(&snapshot, failures, &view, stale_ms, *begun);
+    let guards = Guards {
+        failures: &core.shared.failures,
+        tokens: &core.tokens,
+    };
+    let decision = policy::decide(&snapshot, guards, &view, stale_ms, *begun);
     if let Cow::Owned(path) = path {
         *normal_path = Some(path);
     }

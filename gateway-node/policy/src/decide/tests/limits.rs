@@ -241,14 +241,14 @@ fn without_a_share_of_the_rate_one_is_asked_for_and_nothing_is_taken() {
     let world = World::new();
     let snapshot = world.snapshot();
     let ask = Ask::order(&world);
-    let Decision::AskShare(question) = decide(&snapshot, &Failures::default(), &ask, 0, NOW) else {
+    let Decision::AskShare(question) = Core::default().decide(&snapshot, &ask, 0, NOW) else {
         panic!("a share is asked for");
     };
     assert_eq!(question.state.in_flight.count(), 0);
     // A share of nothing refuses, and says to come back soon.
     let share = &question.state.rate;
     share.grant(0, u64::MAX, Duration::ZERO, NOW.mono_ns);
-    let Decision::Refuse(refusal) = decide(&snapshot, &Failures::default(), &ask, 0, NOW) else {
+    let Decision::Refuse(refusal) = Core::default().decide(&snapshot, &ask, 0, NOW) else {
         panic!("it is refused");
     };
     assert_eq!(refusal.code, RefusalCode::RateExceeded);
@@ -267,12 +267,11 @@ fn what_happens_when_no_share_can_be_had_is_the_plans_to_say() {
         world.plan.rate_on_store_down = on_store_down.map(|setting| setting as i32);
         let snapshot = world.snapshot();
         let ask = Ask::order(&world);
-        let Decision::AskShare(question) = decide(&snapshot, &Failures::default(), &ask, 0, NOW)
-        else {
+        let Decision::AskShare(question) = Core::default().decide(&snapshot, &ask, 0, NOW) else {
             panic!("a share is asked for");
         };
         question.state.rate.store_is_away(u64::MAX);
-        match decide(&snapshot, &Failures::default(), &ask, 0, NOW) {
+        match Core::default().decide(&snapshot, &ask, 0, NOW) {
             Decision::Forward(_) => assert!(is_admitted, "{on_store_down:?}"),
             Decision::Refuse(refusal) => {
                 assert!(!is_admitted, "{on_store_down:?}");

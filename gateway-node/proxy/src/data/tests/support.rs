@@ -158,6 +158,7 @@ impl Fixture {
                 apis,
                 upstreams,
                 plans,
+                ..ConfigRoot::default()
             },
         ));
         let sealed = data_key.seal(PEPPER, &secret, [0; 12]).expect("seals");
@@ -167,6 +168,7 @@ impl Fixture {
                 keys,
                 tenants,
                 peppers: vec![sealed],
+                ..StateRoot::default()
             },
         ));
         let manifest = Manifest {
