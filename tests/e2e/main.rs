@@ -7,6 +7,7 @@ mod fleet;
 mod isolation;
 mod key_revocation;
 mod node_revocation;
+mod oauth;
 mod outage;
 mod quota;
 mod repository_rules;

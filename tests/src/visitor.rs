@@ -56,10 +56,18 @@ impl Seen {
             .filter_map(|input| {
                 let (name, rest) = input.split_once("\" value=\"")?;
                 let (value, _) = rest.split_once('"')?;
-                Some((name.to_owned(), value.to_owned()))
+                Some((name.to_owned(), unescaped(value)))
             })
             .collect()
     }
+}
+
+/// An attribute's text, as a browser reads it.
+pub fn unescaped(text: &str) -> String {
+    let text = text.replace("&#34;", "\"").replace("&#39;", "'");
+    text.replace("&#60;", "<")
+        .replace("&#62;", ">")
+        .replace("&#38;", "&")
 }
 
 impl Visitor {

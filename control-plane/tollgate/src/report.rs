@@ -30,6 +30,9 @@ pub struct Demo {
     pub tenant_id: String,
     pub plan_id: String,
     pub api_key: String,
+    pub user_email: String,
+    pub user_password: String,
+    pub oauth_client_id: String,
 }
 
 pub const UP_JSON: &str = "up.json";
@@ -62,6 +65,15 @@ fn lines(report: &UpReport, notes: &[String]) -> Vec<String> {
             format!(
                 "  curl -i {gateway}/demo/hello -H 'x-api-key: {}'",
                 demo.api_key
+            ),
+            String::new(),
+            format!(
+                "  Somebody who signs in to the demo application: {}",
+                demo.user_email
+            ),
+            format!(
+                "  Password {}   client_id {}",
+                demo.user_password, demo.oauth_client_id
             ),
         ]);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use cluster::{Cluster, ClusterError, FindError};
-use server::demo::Stack;
+use server::demo::{DemoSecrets, Stack};
 use server::{ControlPlane, SecretKey};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -352,13 +352,21 @@ fn announce(
             password: stack.secrets.admin_password.clone(),
             api_token: stack.secrets.admin_api_token.clone(),
         },
-        demo: stack.secrets.demo.as_ref().map(|demo| Demo {
-            tenant_id: demo.tenant_id.to_string(),
-            plan_id: demo.plan_id.to_string(),
-            api_key: demo.api_key.clone(),
-        }),
+        demo: stack.secrets.demo.as_ref().and_then(demo),
     };
     data_dir.write_secret(UP_JSON, &serde_json::to_string_pretty(&report)?)?;
     report::print(&report, notes);
     Ok(())
+}
+
+fn demo(secrets: &DemoSecrets) -> Option<Demo> {
+    let identity = secrets.identity.as_ref()?;
+    Some(Demo {
+        tenant_id: secrets.tenant_id.to_string(),
+        plan_id: secrets.plan_id.to_string(),
+        api_key: secrets.api_key.clone(),
+        user_email: identity.user_email.clone(),
+        user_password: identity.user_password.clone(),
+        oauth_client_id: identity.oauth_client_id.to_string(),
+    })
 }

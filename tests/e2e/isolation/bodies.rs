@@ -15,6 +15,10 @@ pub(super) fn of(method: &str, path: &str) -> Value {
         ("POST", "/tenants") => json!({ "name": "Another", "plan_id": "{plan}" }),
         ("POST", "/tenants/{tenant}/api-keys") => json!({ "name": "mine" }),
         ("POST", "/tenants/{tenant}/api-keys/{key}/rotate") => json!({ "grace_seconds": 0 }),
+        ("POST", "/tenants/{tenant}/oauth-clients") => {
+            json!({ "name": "mine", "redirect_uris": ["https://evil.example/cb"] })
+        }
+        ("POST", "/tenants/{tenant}/oauth-clients/{client}/secrets") => json!({}),
         ("PATCH", "/tenants/{tenant}/members/{member}") => json!({ "role": "admin" }),
         ("POST", "/tenants/{tenant}/subscriptions") => {
             json!({ "plan_id": "{plan}", "replaces_conflicting": true })
@@ -28,7 +32,8 @@ pub(super) fn of(method: &str, path: &str) -> Value {
             "targets": [{ "url": "http://127.0.0.1:9" }],
         }),
         ("PATCH", "/apis/{api}" | "/upstreams/{upstream}" | "/tenants/{tenant}")
-        | ("PATCH", "/tenants/{tenant}/api-keys/{key}") => json!({ "name": "Taken over" }),
+        | ("PATCH", "/tenants/{tenant}/api-keys/{key}")
+        | ("PATCH", "/tenants/{tenant}/oauth-clients/{client}") => json!({ "name": "Taken over" }),
         _ => panic!("the sweep has no body for {method} {path}"),
     }
 }

@@ -47,6 +47,20 @@ const API: Form = &[
     ("upstream_id", "{upstream}"),
     ("api_key_header", "x-api-key"),
 ];
+const CLIENT: Form = &[
+    ("name", "Taken over"),
+    ("kind", "public"),
+    ("serves", "any_tenant"),
+    ("sign_up", "anybody"),
+    ("grants", "authorization_code"),
+    ("redirect_uris", "https://evil.example/cb"),
+    ("requires_pkce", "on"),
+    ("signing_algorithm", "RS256"),
+    ("access_token_seconds", "3600"),
+    ("id_token_seconds", "3600"),
+    ("refresh_token_seconds", "3600"),
+    NONCE,
+];
 const ROUTE: Form = &[("path", "/taken")];
 const PLAN_TERMS: Form = &[("name", "Taken over"), ("apply_to", "all")];
 
@@ -96,6 +110,15 @@ pub(super) const TENANT: &[Page] = &[
     sent("/t/{tenant}/plans/requests/{subscription}/withdraw", &[]),
     both("/t/{tenant}/subscriptions/{subscription}/end", &[]),
     both("/t/{tenant}/keys/{key}/revoke", &[]),
+    shown("/t/{tenant}/oauth-clients"),
+    both("/t/{tenant}/oauth-clients/new", CLIENT),
+    both("/t/{tenant}/oauth-clients/{client}", CLIENT),
+    sent("/t/{tenant}/oauth-clients/{client}/secrets", &[NONCE]),
+    sent(
+        "/t/{tenant}/oauth-clients/{client}/secrets/{secret}/revoke",
+        &[],
+    ),
+    both("/t/{tenant}/oauth-clients/{client}/delete", &[]),
 ];
 
 pub(super) const ADMIN: &[Page] = &[

@@ -113,6 +113,12 @@ impl World {
         let key = self.make(&format!("{tenant}/api-keys"), key).await;
         self.name("key", &key["id"]);
         self.api_key = key["value"].as_str().unwrap().to_owned();
+        let client = json!({
+            "name": "worker", "kind": "confidential", "redirect_uris": ["https://a.example/cb"],
+        });
+        let client = self.make(&format!("{tenant}/oauth-clients"), client).await;
+        self.name("client", &client["id"]);
+        self.name("secret", &client["secrets"][0]["id"]);
         let subscriptions = format!("{tenant}/subscriptions");
         let subscription = self.make(&subscriptions, json!({ "plan_id": free })).await;
         self.name("subscription", &subscription["id"]);

@@ -1,6 +1,7 @@
 //! What `tollgate up` makes sure of: an operator, a place for each node, and something to try.
 //! All of it through the same actions that pages and API use.
 
+mod identity;
 mod world;
 
 use domain::email::Email;
@@ -9,6 +10,7 @@ use domain::node::{EnrolTokenName, Labels};
 use domain::personal_token::TokenName;
 use domain::role::PlatformRole;
 use domain::user::PersonName;
+pub use identity::DemoIdentity;
 use serde::{Deserialize, Serialize};
 use store::PlatformTx;
 use time::Duration;
@@ -52,6 +54,9 @@ pub struct DemoSecrets {
     pub plan_id: PlanId,
     pub key_id: ApiKeyId,
     pub api_key: String,
+    /// Missing where an earlier version kept them.
+    #[serde(default)]
+    pub identity: Option<DemoIdentity>,
 }
 
 /// What the stack has.
@@ -71,7 +76,10 @@ pub async fn prepare(control_plane: &ControlPlane, wishes: Wishes) -> anyhow::Re
         ensure_operator(app, &system, wishes.kept, now).await?;
     if wishes.has_demo {
         let kept = secrets.demo.take();
-        secrets.demo = Some(world::ensure(app, &wishes.upstream_url, kept, now).await?);
+        let identity = kept.as_ref().and_then(|kept| kept.identity.clone());
+        let mut demo = world::ensure(app, &wishes.upstream_url, kept, now).await?;
+        demo.identity = Some(identity::ensure(app, demo.tenant_id, identity, now).await?);
+        secrets.demo = Some(demo);
     }
     let mut enroll_tokens = Vec::with_capacity(wishes.nodes_to_enrol.len());
     for (index, is_wanted) in wishes.nodes_to_enrol.into_iter().enumerate() {

@@ -21,6 +21,7 @@ use crate::upstreams::UpstreamTerms;
 use crate::{App, api_keys, apis, plans, routes, subscriptions, tenants, upstreams};
 
 const UPSTREAM: &str = "demo-upstream";
+pub(super) const API: &str = "Demo API";
 const TENANT: &str = "Demo tenant";
 const FREE: &str = "Free";
 const KEY: &str = "demo";
@@ -114,6 +115,7 @@ fn secrets(tenant_id: TenantId, plan_id: PlanId, minted: &api_keys::Minted) -> D
         plan_id,
         key_id: minted.key.id,
         api_key: minted.value.reveal().to_owned(),
+        identity: None,
     }
 }
 
@@ -128,7 +130,9 @@ async fn create_api(
         allow_methods: ["GET", "POST", "PUT", "PATCH", "DELETE"]
             .map(str::to_owned)
             .into(),
-        allow_headers: ["content-type", "x-api-key"].map(str::to_owned).into(),
+        allow_headers: ["authorization", "content-type", "x-api-key"]
+            .map(str::to_owned)
+            .into(),
         expose_headers: ["ratelimit", "ratelimit-policy", "retry-after"]
             .map(str::to_owned)
             .into(),
@@ -136,7 +140,7 @@ async fn create_api(
         max_age_seconds: 600,
     };
     let terms = ApiTerms {
-        name: ApiName::parse("Demo API")?,
+        name: ApiName::parse(API)?,
         hosts: Vec::new(),
         base_path: BasePath::parse("/demo")?,
         upstream_id: upstream,
@@ -148,22 +152,30 @@ async fn create_api(
     let api = apis::create(system, tx, terms, now).await?.id;
     for (path, api_key_required) in [("/open", false), ("/{rest+}", true)] {
         let route = RouteTerms {
-            path: PathTemplate::parse(path)?,
-            methods: Vec::new(),
             api_key_required,
-            scopes: Vec::new(),
-            upstream_id: None,
-            rate: None,
-            forward_credentials: false,
-            timeouts: Timeouts::default(),
-            cors: None,
-            body_bytes_max: None,
-            lease_wait_ms: None,
-            authorizer_id: None,
+            ..route(PathTemplate::parse(path)?)
         };
         routes::create(system, tx, api, route, now).await?;
     }
     Ok(api)
+}
+
+/// Open to anybody.
+pub(super) fn route(path: PathTemplate) -> RouteTerms {
+    RouteTerms {
+        path,
+        methods: Vec::new(),
+        api_key_required: false,
+        scopes: Vec::new(),
+        upstream_id: None,
+        rate: None,
+        forward_credentials: false,
+        timeouts: Timeouts::default(),
+        cors: None,
+        body_bytes_max: None,
+        lease_wait_ms: None,
+        authorizer_id: None,
+    }
 }
 
 /// Name, thousandths of a request per second, burst, requests per month.

@@ -28,6 +28,7 @@ fn path(route: &DescribedRoute, tenant: TenantId) -> String {
         ("key", "key"),
         ("member", "mem"),
         ("user", "usr"),
+        ("client", "cli"),
     ];
     let mut path = route.path.replace("{tenant}", &tenant.to_string());
     for (name, prefix) in prefixes {
@@ -35,6 +36,7 @@ fn path(route: &DescribedRoute, tenant: TenantId) -> String {
         let id = id.replacen("usr", prefix, 1);
         path = path.replace(&format!("{{{name}}}"), &id);
     }
+    path = path.replace("{secret}", &Uuid::now_v7().to_string());
     assert!(!path.contains('{'), "{path}");
     path.trim_start_matches(super::PREFIX).to_owned()
 }
