@@ -5,6 +5,7 @@ use snapshot::id::{ApiId, UpstreamId};
 use time::OffsetDateTime;
 
 use crate::field::{FieldError, names};
+use crate::scope::ApiScope;
 
 pub const HOSTS_MAX: usize = 100;
 pub const DEFAULT_KEY_HEADER: &str = "x-api-key";
@@ -215,6 +216,8 @@ pub struct ApiTerms {
     pub cors: Option<Cors>,
     /// Refuse to serve from a snapshot that is staler than this.
     pub max_stale_ms: Option<u64>,
+    /// By name.
+    pub scopes: Vec<ApiScope>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,6 +232,8 @@ pub struct Api {
     pub audience: Option<String>,
     pub cors: Option<Cors>,
     pub max_stale_ms: Option<u64>,
+    /// By name.
+    pub scopes: Vec<ApiScope>,
     pub edition: i32,
     pub created_at: OffsetDateTime,
 }

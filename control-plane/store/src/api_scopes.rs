@@ -1,31 +1,12 @@
 //! What tokens can be for, as the operators of APIs define it.
 
 use domain::id::ApiId;
+use domain::scope::ApiScope;
 
 use crate::{Conn, PlatformTx, Result};
 
-/// An API has few scopes; the list is never cut off.
+/// APIs and their scopes are few; the list is never cut off.
 const SCOPES_MAX: i64 = 1_000;
-
-/// A scope and what it is for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ApiScope {
-    pub name: String,
-    pub description: String,
-}
-
-/// By name. Served by the primary key.
-pub async fn list(tx: &mut Conn, api: ApiId) -> Result<Vec<ApiScope>> {
-    let found = sqlx::query_as!(
-        ApiScope,
-        "select name, description from api_scopes where api_id = $1 order by name limit $2",
-        api.0,
-        SCOPES_MAX
-    )
-    .fetch_all(tx)
-    .await?;
-    Ok(found)
-}
 
 /// All that any API defines, by name.
 pub async fn list_all(tx: &mut Conn) -> Result<Vec<ApiScope>> {
@@ -41,7 +22,7 @@ pub async fn list_all(tx: &mut Conn) -> Result<Vec<ApiScope>> {
 }
 
 /// Replaces the scopes of an API.
-pub async fn replace(tx: &mut PlatformTx, api: ApiId, scopes: &[ApiScope]) -> Result<()> {
+pub(crate) async fn replace(tx: &mut PlatformTx, api: ApiId, scopes: &[ApiScope]) -> Result<()> {
     sqlx::query!("delete from api_scopes where api_id = $1", api.0)
         .execute(&mut **tx)
         .await?;

@@ -2,12 +2,13 @@
 
 use domain::api::{Api, ApiTerms};
 use domain::id::{ApiId, TenantId};
+use domain::scope::ApiScope;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::dirty::{self, Mark};
 use crate::rows::{signed, unsigned};
-use crate::{Conn, Error, PlatformTx, Result, edition};
+use crate::{Conn, Error, PlatformTx, Result, api_scopes, edition};
 
 struct Raw {
     id: Uuid,
@@ -19,13 +20,19 @@ struct Raw {
     audience: Option<String>,
     cors: Option<serde_json::Value>,
     max_stale_ms: Option<i64>,
+    scope_names: Vec<String>,
+    scope_descriptions: Vec<String>,
     edition: i32,
     created_at: OffsetDateTime,
 }
 
 impl Raw {
     fn read(self) -> Result<Api> {
+        let scopes = self.scope_names.into_iter().zip(self.scope_descriptions);
         Ok(Api {
+            scopes: scopes
+                .map(|(name, description)| ApiScope { name, description })
+                .collect(),
             id: self.id.into(),
             name: self.name,
             hosts: self.hosts,
@@ -71,6 +78,7 @@ pub async fn insert(tx: &mut PlatformTx, id: ApiId, terms: &ApiTerms) -> Result<
     .execute(&mut **tx)
     .await?;
     insert_hosts(tx, id, terms).await?;
+    api_scopes::replace(tx, id, &terms.scopes).await?;
     dirty::mark(tx, &[Mark::Api(id)]).await?;
     get(tx, id).await
 }
@@ -101,6 +109,7 @@ pub async fn update(
     .execute(&mut **tx)
     .await?;
     insert_hosts(tx, id, terms).await?;
+    api_scopes::replace(tx, id, &terms.scopes).await?;
     dirty::mark(tx, &[Mark::Api(id)]).await?;
     get(tx, id).await
 }
@@ -160,7 +169,9 @@ pub async fn get(tx: &mut Conn, id: ApiId) -> Result<Api> {
         Raw,
         r#"select a.id, a.name, a.base_path, a.upstream_id, a.api_key_header, a.audience, a.cors,
             a.max_stale_ms, a.edition, a.created_at,
-            array(select h.host from api_hosts h where h.api_id = a.id and h.host <> '' order by h.host) as "hosts!"
+            array(select h.host from api_hosts h where h.api_id = a.id and h.host <> '' order by h.host) as "hosts!",
+            array(select s.name from api_scopes s where s.api_id = a.id order by s.name) as "scope_names!",
+            array(select s.description from api_scopes s where s.api_id = a.id order by s.name) as "scope_descriptions!"
         from apis a where a.id = $1"#,
         id.0
     )
@@ -176,7 +187,9 @@ pub async fn list(tx: &mut Conn, after: Option<ApiId>, limit: u32) -> Result<Vec
         Raw,
         r#"select a.id, a.name, a.base_path, a.upstream_id, a.api_key_header, a.audience, a.cors,
             a.max_stale_ms, a.edition, a.created_at,
-            array(select h.host from api_hosts h where h.api_id = a.id and h.host <> '' order by h.host) as "hosts!"
+            array(select h.host from api_hosts h where h.api_id = a.id and h.host <> '' order by h.host) as "hosts!",
+            array(select s.name from api_scopes s where s.api_id = a.id order by s.name) as "scope_names!",
+            array(select s.description from api_scopes s where s.api_id = a.id order by s.name) as "scope_descriptions!"
         from apis a where a.id > $1 order by a.id limit $2"#,
         after.map_or(Uuid::nil(), |id| id.0),
         i64::from(limit)
@@ -195,9 +208,11 @@ pub async fn list_open_to(tx: &mut Conn, tenant: TenantId, limit: u32) -> Result
         Raw,
         r#"select a.id, a.name, a.base_path, a.upstream_id, a.api_key_header, a.audience, a.cors,
             a.max_stale_ms, a.edition, a.created_at,
-            array(select h.host from api_hosts h where h.api_id = a.id and h.host <> '' order by h.host) as "hosts!"
-        from subscription_apis s join apis a on a.id = s.api_id
-        where s.tenant_id = $1 order by a.id limit $2"#,
+            array(select h.host from api_hosts h where h.api_id = a.id and h.host <> '' order by h.host) as "hosts!",
+            array(select s.name from api_scopes s where s.api_id = a.id order by s.name) as "scope_names!",
+            array(select s.description from api_scopes s where s.api_id = a.id order by s.name) as "scope_descriptions!"
+        from subscription_apis o join apis a on a.id = o.api_id
+        where o.tenant_id = $1 order by a.id limit $2"#,
         tenant.0,
         i64::from(limit)
     )

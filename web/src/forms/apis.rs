@@ -33,6 +33,8 @@ pub struct ApiForm {
     pub cors_allow_credentials: Option<String>,
     /// Empty: served from a snapshot of any age.
     pub max_stale_ms: String,
+    /// One per line: its name, and after a space what it is for.
+    pub scopes: String,
 }
 
 impl Default for ApiForm {
@@ -52,6 +54,7 @@ impl Default for ApiForm {
             cors_max_age_seconds: String::new(),
             cors_allow_credentials: None,
             max_stale_ms: String::new(),
+            scopes: String::new(),
         }
     }
 }
@@ -66,6 +69,8 @@ pub struct ApiFields {
     pub audience: Option<String>,
     pub cors: Option<CorsFields>,
     pub max_stale_ms: Option<u64>,
+    /// Name and description.
+    pub scopes: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,12 +109,23 @@ impl ApiForm {
             }
             .parse(e),
             max_stale_ms: optional_number(e, "max_stale_ms", &self.max_stale_ms),
+            scopes: scope_lines(&self.scopes),
         };
         e.check_all(each("hosts", &parsed.hosts, Host::parse));
         e.check(BasePath::parse(&parsed.base_path));
         e.check(KeyHeader::parse(&parsed.api_key_header));
         errors.or(parsed)
     }
+}
+
+/// Name and description of each line.
+fn scope_lines(raw: &str) -> Vec<(String, String)> {
+    raw.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| line.split_once(char::is_whitespace).unwrap_or((line, "")))
+        .map(|(name, text)| (name.to_owned(), text.trim().to_owned()))
+        .collect()
 }
 
 /// CORS settings as they are typed, of an API or of a route.

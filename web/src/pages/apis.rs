@@ -121,6 +121,7 @@ impl ApiEditor {
                 hosts: "api.example.com".to_owned(),
                 base_path: "/orders".to_owned(),
                 audience: samples::HOSTILE.to_owned(),
+                scopes: "orders:read Read your orders\norders:write Change your orders".to_owned(),
                 cors_allow_origins: "https://app.example.com".to_owned(),
                 cors_max_age_seconds: "600".to_owned(),
                 cors_allow_credentials: Some("on".to_owned()),

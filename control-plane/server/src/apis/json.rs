@@ -9,6 +9,7 @@ use domain::api::{
 use domain::field::{each, line};
 use domain::id::{ApiId, UpstreamId};
 use domain::permission::Action;
+use domain::scope::ApiScope;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -63,6 +64,22 @@ pub(crate) struct ApiInput {
     pub cors: Option<CorsInput>,
     /// Nodes refuse to serve it from a snapshot older than this, in milliseconds; null: never.
     pub max_stale_ms: Option<u64>,
+    /// What tokens can be for, at most 200. One that routes need stays.
+    #[serde(default)]
+    pub scopes: Vec<ApiScopeInput>,
+}
+
+/// A scope and what it lets an application do.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ApiScope)]
+pub(crate) struct ApiScopeInput {
+    #[schema(example = "orders:read")]
+    pub name: String,
+    /// For people who are asked to allow it, up to 500 characters on one line.
+    #[serde(default)]
+    #[schema(example = "Read your orders")]
+    pub description: String,
 }
 
 fn default_key_header() -> String {
@@ -90,6 +107,7 @@ impl ApiInput {
         let base_path = checks.take(BasePath::parse(&self.base_path));
         let api_key_header = checks.take(KeyHeader::parse(&self.api_key_header));
         let audience = checks.take(audience.transpose());
+        let scopes = checks.take_all(parse_scopes(&self.scopes));
         let cors = checks.take(self.cors.map(CorsInput::parse).transpose());
         let terms = (|| {
             Some(ApiTerms {
@@ -101,6 +119,7 @@ impl ApiInput {
                 audience: audience?,
                 cors: cors?,
                 max_stale_ms: self.max_stale_ms,
+                scopes: scopes?,
             })
         })();
         checks.finish(terms)
@@ -116,7 +135,31 @@ impl ApiInput {
             audience: api.audience.clone(),
             cors: api.cors.as_ref().map(CorsInput::of),
             max_stale_ms: api.max_stale_ms,
+            scopes: api.scopes.iter().map(ApiScopeInput::of).collect(),
         }
+    }
+}
+
+impl ApiScopeInput {
+    fn of(scope: &ApiScope) -> Self {
+        Self {
+            name: scope.name.clone(),
+            description: scope.description.clone(),
+        }
+    }
+}
+
+fn parse_scopes(scopes: &[ApiScopeInput]) -> Result<Vec<ApiScope>, Vec<FieldError>> {
+    let (mut parsed, mut errors) = (Vec::new(), Vec::new());
+    for (place, scope) in scopes.iter().enumerate() {
+        match ApiScope::parse(&scope.name, &scope.description) {
+            Ok(scope) => parsed.push(scope),
+            Err(error) => errors.push(error.at(format!("scopes.{place}"))),
+        }
+    }
+    match errors.is_empty() {
+        true => ApiScope::check_all(parsed).map_err(|error| vec![error]),
+        false => Err(errors),
     }
 }
 

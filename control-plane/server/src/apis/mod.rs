@@ -4,16 +4,21 @@ pub(crate) mod cors;
 pub(crate) mod json;
 pub(crate) mod pages;
 mod refusals;
+#[cfg(test)]
+mod tests;
 
+use domain::FieldError;
 use domain::api::{Api, ApiTerms};
 use domain::id::ApiId;
 use domain::permission::Action;
+use domain::scope::ApiScope;
 use store::PlatformTx;
 use uuid::Uuid;
 
 use crate::action::{self, ActionError, Change, Subject};
 use crate::authority::Authority;
 use crate::clock::Now;
+use crate::routes::ROUTES_MAX;
 use json::ApiView;
 
 pub(crate) use json::api;
@@ -43,6 +48,7 @@ pub(crate) async fn update(
 ) -> Result<Api, ActionError> {
     authority.require(Action::UpdateApi)?;
     let before = store::apis::get(tx, id).await?;
+    check_scopes(tx, &before, &terms).await?;
     let after = store::apis::update(tx, id, &terms, seen).await?;
     let change = Change::updated(&ApiView::of(&before), &ApiView::of(&after));
     action::audit(
@@ -88,6 +94,34 @@ pub(crate) async fn list(
 ) -> Result<Vec<Api>, ActionError> {
     authority.require(Action::ListApis)?;
     Ok(store::apis::list(tx, after, limit).await?)
+}
+
+/// A scope that a route needs cannot go: nobody could get a token for that route any more.
+async fn check_scopes(
+    tx: &mut PlatformTx,
+    before: &Api,
+    terms: &ApiTerms,
+) -> Result<(), ActionError> {
+    let goes = |scope: &str| {
+        let is_in = |scopes: &[ApiScope]| scopes.iter().any(|one| one.name == scope);
+        is_in(&before.scopes) && !is_in(&terms.scopes)
+    };
+    if !before.scopes.iter().any(|scope| goes(&scope.name)) {
+        return Ok(());
+    }
+    let needed: Vec<String> = store::routes::list(tx, before.id, ROUTES_MAX)
+        .await?
+        .iter()
+        .filter_map(|route| {
+            let scope = route.scopes.iter().find(|scope| goes(scope))?;
+            Some(format!("{} (by {})", scope, route.path))
+        })
+        .collect();
+    if needed.is_empty() {
+        return Ok(());
+    }
+    let message = format!("Routes still need: {}.", needed.join(", "));
+    Err(FieldError::new("scopes", "in_use", message).into())
 }
 
 fn subject(api: &Api) -> Subject<'_> {

@@ -8,6 +8,7 @@ use domain::FieldError;
 use domain::api::{Api, ApiTerms};
 use domain::id::{ApiId, UpstreamId};
 use domain::plan::Plan;
+use domain::scope::ApiScope;
 use domain::upstream::Upstream;
 use store::PlatformTx;
 use store::plans::Listed;
@@ -19,7 +20,7 @@ use web::pages::apis::{ApiEditor, ApiRow, Apis, ExistingApi};
 use web::pages::confirm::Confirm;
 
 use super::cors::CorsInput;
-use super::json::ApiInput;
+use super::json::{ApiInput, ApiScopeInput};
 use super::refusals::refusals;
 use super::{create, delete, get as find, list, update};
 use crate::action::ActionError;
@@ -176,7 +177,13 @@ fn filled(api: &Api) -> ApiForm {
         },
         cors_allow_credentials: cors.allow_credentials.then(|| "on".to_owned()),
         max_stale_ms: api.max_stale_ms.map(thousands).unwrap_or_default(),
+        scopes: api.scopes.iter().map(scope_line).collect(),
     }
+}
+
+fn scope_line(scope: &ApiScope) -> String {
+    let ApiScope { name, description } = scope;
+    format!("{name} {description}").trim_end().to_owned() + "\n"
 }
 
 /// What the form says.
@@ -194,6 +201,11 @@ fn terms(fields: ApiFields) -> Result<ApiTerms, ActionError> {
         audience: fields.audience,
         cors: fields.cors.map(cors),
         max_stale_ms: fields.max_stale_ms,
+        scopes: fields
+            .scopes
+            .into_iter()
+            .map(|(name, description)| ApiScopeInput { name, description })
+            .collect(),
     };
     input.parse().map_err(ActionError::Invalid)
 }

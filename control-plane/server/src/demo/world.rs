@@ -148,6 +148,7 @@ async fn create_api(
         audience: None,
         cors: Some(cors.parse()?),
         max_stale_ms: None,
+        scopes: Vec::new(),
     };
     let api = apis::create(system, tx, terms, now).await?.id;
     for (path, api_key_required) in [("/open", false), ("/{rest+}", true)] {

@@ -24,17 +24,11 @@ async fn define_scope(stack: &Stack) {
         audience: None,
         cors: None,
         max_stale_ms: None,
+        scopes: vec![domain::scope::ApiScope::parse("orders:read", "Read orders").expect("valid")],
     };
     store::apis::insert(&mut tx, api, &terms)
         .await
         .expect("an API");
-    let scope = store::api_scopes::ApiScope {
-        name: "orders:read".to_owned(),
-        description: "See orders".to_owned(),
-    };
-    store::api_scopes::replace(&mut tx, api, &[scope])
-        .await
-        .expect("a scope");
     tx.commit().await.expect("commits");
 }
 

@@ -90,6 +90,7 @@ impl World {
             audience: None,
             cors: None,
             max_stale_ms: None,
+            scopes: Vec::new(),
         }
     }
 
