@@ -19,7 +19,6 @@ use crate::passwords::Passwords;
 use crate::publish::follower::Current;
 use crate::secret_box::SecretBox;
 use crate::telemetry::Metrics;
-use crate::throttle::Throttles;
 
 /// Cheap to clone; the state of every router.
 #[derive(Clone)]
@@ -39,7 +38,6 @@ pub struct Inner {
     pub passwords: Passwords,
     pub token_keys: TokenKeys,
     pub mailer: Mailer,
-    pub throttles: Throttles,
     pub form_key: FormKey,
     /// The revision that nodes are served.
     pub current: Current,

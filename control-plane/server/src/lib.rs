@@ -85,7 +85,6 @@ use crate::passwords::Passwords;
 use crate::publish::follower::Follower;
 use crate::secret_box::SecretBox;
 use crate::telemetry::Metrics;
-use crate::throttle::Throttles;
 
 const DATABASE_CONNECTIONS: u32 = 20;
 
@@ -174,7 +173,6 @@ async fn open(config: &Config) -> anyhow::Result<(App, Follower)> {
         passwords: Passwords::new(),
         token_keys,
         mailer,
-        throttles: Throttles::default(),
         form_key,
         current,
         refresh: Notify::new(),

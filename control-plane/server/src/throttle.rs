@@ -1,39 +1,32 @@
 //! How often strangers may try things here, by their address or by whom it would reach. Counted in
-//! this process: a bound on nuisance, beside the counts in the database that protect accounts.
+//! the database, so that several control planes count together: a bound on nuisance, beside the
+//! counts that protect each account.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::Mutex;
 
 use snapshot::chunk::sha256;
+use store::throttles::{self, Pace};
 use time::Duration;
 
+use crate::app::App;
 use crate::clock::Now;
 
-/// More callers than this at once are forgotten rather than remembered at any cost.
-const CALLERS_MAX: usize = 50_000;
-
-/// All throttles of a control plane.
-#[derive(Debug)]
-pub struct Throttles {
-    /// Wrong passwords and codes, by the client's address.
-    pub attempts: Throttle<Network>,
-    /// Requests that send a mail, by the client's address.
-    pub asks: Throttle<Network>,
-    /// Mails to one address, whoever asks for them.
-    pub mails: Throttle<[u8; 32]>,
+/// A limit per key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Throttle {
+    /// Keeps the buckets of limits apart.
+    name: &'static str,
+    pace: Pace,
 }
 
-impl Default for Throttles {
-    fn default() -> Self {
-        Self {
-            attempts: Throttle::new(30, Duration::seconds(10)),
-            asks: Throttle::new(20, Duration::minutes(3)),
-            mails: Throttle::new(3, Duration::minutes(5)),
-        }
-    }
-}
+/// Wrong passwords and codes, by the client's network.
+pub(crate) const ATTEMPTS: Throttle = Throttle::new("attempts", 30, Duration::seconds(10));
+/// Requests that send a mail, by the client's network.
+pub(crate) const ASKS: Throttle = Throttle::new("asks", 20, Duration::minutes(3));
+/// Mails to one address, whoever asks for them.
+pub(crate) const MAILS: Throttle = Throttle::new("mails", 3, Duration::minutes(5));
+/// Wrong secrets, codes and tokens at the token endpoints, by the client's network.
+pub(crate) const TOKENS: Throttle = Throttle::new("tokens", 60, Duration::seconds(2));
 
 /// The network that counts as one client: an IPv4 address, or an IPv6 subnet of 64 bits, of which
 /// one client has all.
@@ -52,94 +45,99 @@ impl From<IpAddr> for Network {
     }
 }
 
-/// The key of mails to an address, which itself is not kept.
-pub(crate) fn mailbox(email: &str) -> [u8; 32] {
-    sha256(email.as_bytes())
-}
-
-/// A token bucket per key (GCRA: kept is the instant at which the bucket is full again).
-#[derive(Debug)]
-pub struct Throttle<K> {
-    burst: i32,
-    every: Duration,
-    full_at_ms: Mutex<HashMap<K, i64>>,
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// Come back after this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany(pub Duration);
 
-impl<K: Copy + Eq + Hash> Throttle<K> {
+impl Throttle {
     /// `burst` at once, then one per `every`.
-    pub fn new(burst: i32, every: Duration) -> Self {
+    const fn new(name: &'static str, burst: i32, every: Duration) -> Self {
         Self {
-            burst,
-            every,
-            full_at_ms: Mutex::default(),
+            name,
+            pace: Pace { burst, every },
         }
     }
 
-    pub fn take(&self, key: K, now: Now) -> Result<(), TooMany> {
-        let now_ms = now.unix_ms();
-        let mut callers = self.lock();
-        if callers.len() >= CALLERS_MAX {
-            callers.retain(|_, full_at| *full_at > now_ms);
-            if callers.len() >= CALLERS_MAX {
-                callers.clear();
-            }
-        }
-        let every_ms = self.every_ms();
-        let full_at = callers.get(&key).copied().unwrap_or(0).max(now_ms);
-        let empty_for = full_at + every_ms - now_ms - every_ms * i64::from(self.burst);
-        if empty_for > 0 {
-            return Err(TooMany(Duration::milliseconds(empty_for)));
-        }
-        callers.insert(key, full_at + every_ms);
-        Ok(())
+    /// What is counted is kept as a hash: neither addresses nor mailboxes can be read from it.
+    fn bucket(self, key: impl std::fmt::Display) -> [u8; 32] {
+        sha256(format!("{} {key}", self.name).as_bytes())
+    }
+
+    /// Counts one, unless there were too many.
+    pub(crate) async fn take(
+        self,
+        app: &App,
+        key: impl std::fmt::Display,
+        now: Now,
+    ) -> store::Result<Result<(), TooMany>> {
+        let mut tx = app.db.platform_tx().await?;
+        let wait = throttles::take(&mut tx, &self.bucket(key), self.pace, now.0).await?;
+        tx.commit().await?;
+        Ok(wait.map_or(Ok(()), |wait| Err(TooMany(wait))))
+    }
+
+    /// Whether one more would be too many; counts nothing and writes nothing.
+    pub(crate) async fn look(
+        self,
+        app: &App,
+        key: impl std::fmt::Display,
+        now: Now,
+    ) -> store::Result<Result<(), TooMany>> {
+        let mut tx = app.db.platform_tx().await?;
+        let wait = throttles::look(&mut tx, &self.bucket(key), self.pace, now.0).await?;
+        tx.commit().await?;
+        Ok(wait.map_or(Ok(()), |wait| Err(TooMany(wait))))
     }
 
     /// What was taken turned out not to count.
-    pub fn give_back(&self, key: K) {
-        let every_ms = self.every_ms();
-        if let Some(full_at) = self.lock().get_mut(&key) {
-            *full_at -= every_ms;
-        }
-    }
-
-    fn every_ms(&self) -> i64 {
-        i64::try_from(self.every.whole_milliseconds()).unwrap_or(i64::MAX)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<K, i64>> {
-        // What is inside is right after every statement, so a panic elsewhere does no harm.
-        self.full_at_ms
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub(crate) async fn give_back(
+        self,
+        app: &App,
+        key: impl std::fmt::Display,
+    ) -> store::Result<()> {
+        let mut tx = app.db.platform_tx().await?;
+        throttles::give_back(&mut tx, &self.bucket(key), self.pace).await?;
+        tx.commit().await
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use time::OffsetDateTime;
-
     use super::*;
+    use crate::testing::Stack;
 
-    fn at(seconds: i64) -> Now {
-        Now(OffsetDateTime::UNIX_EPOCH + Duration::seconds(1_000_000 + seconds))
-    }
-
-    #[test]
-    fn a_burst_passes_and_then_one_at_a_time() {
-        let throttle = Throttle::new(2, Duration::seconds(10));
-        assert!(throttle.take(1, at(0)).is_ok());
-        assert!(throttle.take(1, at(0)).is_ok());
-        assert_eq!(throttle.take(1, at(0)), Err(TooMany(Duration::seconds(10))));
-        assert_eq!(throttle.take(1, at(9)), Err(TooMany(Duration::seconds(1))));
-        assert!(throttle.take(1, at(10)).is_ok());
-        assert!(throttle.take(1, at(10)).is_err());
-        assert!(throttle.take(2, at(10)).is_ok());
-        throttle.give_back(1);
-        assert!(throttle.take(1, at(10)).is_ok());
+    #[tokio::test]
+    async fn a_burst_passes_and_then_one_at_a_time_also_when_all_come_at_once() {
+        let stack = Stack::new().await;
+        let throttle = Throttle::new("test", 2, Duration::seconds(10));
+        // PostgreSQL keeps microseconds.
+        let start = Now::read().0.replace_nanosecond(0).expect("a whole second");
+        let at = |seconds| Now(start + Duration::seconds(seconds));
+        let take = async |key, now| {
+            let taken = throttle.take(&stack.app, key, now).await;
+            taken.expect("the database answers")
+        };
+        let (a, b, c) = tokio::join!(take("1", at(0)), take("1", at(0)), take("1", at(0)));
+        let passed = [a, b, c].iter().filter(|taken| taken.is_ok()).count();
+        assert_eq!(passed, 2);
+        assert_eq!(take("1", at(0)).await, Err(TooMany(Duration::seconds(10))));
+        assert_eq!(take("1", at(9)).await, Err(TooMany(Duration::seconds(1))));
+        assert_eq!(take("1", at(10)).await, Ok(()));
+        assert!(take("1", at(10)).await.is_err());
+        assert_eq!(take("2", at(10)).await, Ok(()));
+        throttle
+            .give_back(&stack.app, "1")
+            .await
+            .expect("gives back");
+        let looked = throttle.look(&stack.app, "1", at(10)).await;
+        assert_eq!(looked.expect("looks"), Ok(()));
+        assert_eq!(take("1", at(10)).await, Ok(()));
     }
 
     #[test]

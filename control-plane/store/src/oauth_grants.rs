@@ -377,6 +377,22 @@ pub async fn revoke_of_session(
     Ok(())
 }
 
+/// Ends all that a person gave to applications. Served by `oauth_grants_user`.
+pub async fn revoke_of_user(tx: &mut PlatformTx, user: UserId, now: OffsetDateTime) -> Result<()> {
+    let ended = sqlx::query!(
+        "update oauth_grants set revoked_at = $2 where user_id = $1 and revoked_at is null
+        returning id, tenant_id",
+        user.0,
+        now
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    for row in ended {
+        cut_off(tx, row.id, row.tenant_id.into(), now).await?;
+    }
+    Ok(())
+}
+
 async fn cut_off(tx: &mut Conn, grant: Uuid, tenant: TenantId, now: OffsetDateTime) -> Result<()> {
     let revocation = Revocation::grant(grant, tenant, now);
     revocations::insert(tx, &revocation).await

@@ -18,7 +18,7 @@ use crate::client_address::ClientAddress;
 use crate::clock::Now;
 use crate::page::{Answer, Failure, SignedIn, go_to, invalid, page};
 use crate::personal_tokens;
-use crate::throttle::Network;
+use crate::throttle::{self, Network};
 
 pub(super) fn pages() -> Router<App> {
     Router::new().route("/account", get(show).post(change_password))
@@ -58,13 +58,13 @@ async fn change_password(
     Form(form): Form<ChangePasswordForm>,
 ) -> Answer {
     let network = Network::from(address);
-    if let Err(wait) = app.throttles.attempts.take(network, now) {
+    if let Err(wait) = throttle::ATTEMPTS.take(&app, network, now).await? {
         let answer = build(&app, &signed_in, wait_message(wait), now).await?;
         return too_many(&answer, wait);
     }
     let errors = match change(&app, &signed_in, &form, now).await? {
         None => {
-            app.throttles.attempts.give_back(network);
+            throttle::ATTEMPTS.give_back(&app, network).await?;
             app.mailer.wake();
             // Every session ended with the old password; this one goes on under a new id.
             signed_in.sign_in_anew().await?;

@@ -29,7 +29,7 @@ use crate::app::App;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
 use crate::page::{Anonymous, Answer, Failure, go_on, go_to, invalid, own_path, page};
-use crate::throttle::{Network, TooMany, mailbox};
+use crate::throttle::{self, Network, TooMany};
 
 /// Answers that must not tell anything by their time take at least this long: more than hashing a
 /// password and writing a mail down take on a machine that is not overloaded.
@@ -97,7 +97,7 @@ async fn sign_in_here(
         Err(errors) => return invalid(&answer(&form, errors)),
     };
     let network = Network::from(address);
-    if let Err(wait) = app.throttles.attempts.take(network, now) {
+    if let Err(wait) = throttle::ATTEMPTS.take(&app, network, now).await? {
         return too_many(&answer(&form, wait_message(wait)), wait);
     }
     let started = Instant::now();
@@ -107,7 +107,7 @@ async fn sign_in_here(
         let errors = FormErrors::of(FormErrors::FORM, WRONG_PASSWORD);
         return invalid(&answer(&form, errors));
     };
-    app.throttles.attempts.give_back(network);
+    throttle::ATTEMPTS.give_back(&app, network).await?;
     visitor.sign_in(user.id, &user.email).await?;
     match own_path(&form.next) {
         Some(next) if next.starts_with(APPLICATIONS) => go_on(visitor.shell(), next.to_owned()),
@@ -140,7 +140,7 @@ async fn ask_sign_up(
         Err(errors) => return invalid(&answer(errors)),
     };
     let (email, password, tenant_name) = parsed;
-    if let Err(wait) = may_mail(&app, address.into(), &email, now) {
+    if let Err(wait) = may_mail(&app, address.into(), &email, now).await? {
         return too_many(&answer(wait_message(wait)), wait);
     }
     let started = Instant::now();
@@ -204,7 +204,7 @@ async fn confirm(
         Err(errors) => return invalid(&answer(errors)),
     };
     let network = Network::from(address);
-    if let Err(wait) = app.throttles.attempts.take(network, now) {
+    if let Err(wait) = throttle::ATTEMPTS.take(&app, network, now).await? {
         return too_many(&answer(wait_message(wait)), wait);
     }
     let proof = Proof {
@@ -216,7 +216,7 @@ async fn confirm(
     else {
         return invalid(&answer(FormErrors::of("code", WRONG_CODE)));
     };
-    app.throttles.attempts.give_back(network);
+    throttle::ATTEMPTS.give_back(&app, network).await?;
     visitor.sign_in(user.id, &user.email).await?;
     let text = format!("Welcome. {} is set up.", tenant.name);
     visitor.flash(Tone::Good, &text).await?;
@@ -233,7 +233,7 @@ async fn resend(
     let Ok(email) = Email::parse(&form.email) else {
         return go_to("/signup");
     };
-    if let Err(wait) = may_mail(&app, address.into(), &email, now) {
+    if let Err(wait) = may_mail(&app, address.into(), &email, now).await? {
         let errors = wait_message(wait);
         let answer = confirm_page(&app, &visitor, form.email, errors);
         return too_many(&answer, wait);
@@ -273,7 +273,7 @@ async fn ask_reset(
         Ok(email) => email,
         Err(error) => return invalid(&answer(FormErrors::of("email", error.message))),
     };
-    if let Err(wait) = may_mail(&app, address.into(), &email, now) {
+    if let Err(wait) = may_mail(&app, address.into(), &email, now).await? {
         return too_many(&answer(wait_message(wait)), wait);
     }
     let started = Instant::now();
@@ -313,7 +313,7 @@ async fn reset_here(
         Err(error) => return invalid(&answer(FormErrors::of("password", error.message))),
     };
     let network = Network::from(address);
-    if let Err(wait) = app.throttles.attempts.take(network, now) {
+    if let Err(wait) = throttle::ATTEMPTS.take(&app, network, now).await? {
         return too_many(&answer(wait_message(wait)), wait);
     }
     let hash = app.passwords.hash(&password).await?;
@@ -321,7 +321,7 @@ async fn reset_here(
     if !reset::reset(&app, code, hash, visitor.request_id(), now).await? {
         return invalid(&answer(FormErrors::of("code", WRONG_CODE)));
     }
-    app.throttles.attempts.give_back(network);
+    throttle::ATTEMPTS.give_back(&app, network).await?;
     app.mailer.wake();
     visitor.sign_out(&app, now).await?;
     visitor
@@ -369,9 +369,16 @@ async fn pending(visitor: &Anonymous) -> Result<Option<String>, Failure> {
 }
 
 /// Neither does anybody ask for many mails, nor does anybody get many.
-fn may_mail(app: &App, network: Network, email: &Email, now: Now) -> Result<(), TooMany> {
-    app.throttles.asks.take(network, now)?;
-    app.throttles.mails.take(mailbox(email.as_str()), now)
+async fn may_mail(
+    app: &App,
+    network: Network,
+    email: &Email,
+    now: Now,
+) -> store::Result<Result<(), TooMany>> {
+    if let Err(wait) = throttle::ASKS.take(app, network, now).await? {
+        return Ok(Err(wait));
+    }
+    throttle::MAILS.take(app, email.as_str(), now).await
 }
 
 pub(super) fn wait_message(TooMany(wait): TooMany) -> FormErrors {

@@ -97,6 +97,7 @@ async fn set(
     now: Now,
 ) -> Result<(), ActionError> {
     store::users::set_password(tx, user.id, hash.as_str()).await?;
+    store::oauth_grants::revoke_of_user(tx, user.id, now.0).await?;
     let revoked = match tokens {
         Tokens::Revoke => store::personal_tokens::revoke_all(tx, user.id, now.0).await?,
         Tokens::Keep => 0,

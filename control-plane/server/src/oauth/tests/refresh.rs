@@ -145,6 +145,23 @@ async fn a_revoked_token_ends_what_it_stands_for() {
 }
 
 #[tokio::test]
+async fn a_new_password_ends_what_applications_were_given() {
+    let world = World::new().await;
+    let tokens = world.tokens().await;
+    let mut browser = world.browser().await;
+    let fields = [
+        ("current_password", crate::testing::PASSWORD),
+        ("password", "another horse battery"),
+    ];
+    let seen = browser.submit("/account", &fields).await;
+    assert_eq!(seen.status, 303, "{}", seen.body);
+    let refresh = tokens["refresh_token"].as_str().expect("a token");
+    refused(&world.refresh(refresh).await, 400, "invalid_grant");
+    let access = tokens["access_token"].as_str().expect("a token");
+    assert_eq!(world.user_info(access).await.status, 401);
+}
+
+#[tokio::test]
 async fn grants_end_when_they_were_to() {
     let world = World::new().await;
     let tokens = world.tokens().await;
