@@ -16,6 +16,8 @@ pub(super) fn of(method: &str, path: &str) -> Value {
         ("POST", "/tenants/{tenant}/api-keys") => json!({ "name": "mine" }),
         ("POST", "/tenants/{tenant}/api-keys/{key}/rotate") => json!({ "grace_seconds": 0 }),
         ("PATCH", "/tenants/{tenant}/members/{member}") => json!({ "role": "admin" }),
+        ("POST", "/tenants/{tenant}/groups") => json!({ "name": "Taken over" }),
+        ("PATCH", "/tenants/{tenant}/groups/{group}") => json!({ "name": "Taken over too" }),
         ("POST", "/tenants/{tenant}/subscriptions") => {
             json!({ "plan_id": "{plan}", "replaces_conflicting": true })
         }

@@ -113,6 +113,9 @@ impl World {
         let key = self.make(&format!("{tenant}/api-keys"), key).await;
         self.name("key", &key["id"]);
         self.api_key = key["value"].as_str().unwrap().to_owned();
+        let group = json!({ "name": "Drivers" });
+        let group = self.make(&format!("{tenant}/groups"), group).await;
+        self.name("group", &group["id"]);
         let subscriptions = format!("{tenant}/subscriptions");
         let subscription = self.make(&subscriptions, json!({ "plan_id": free })).await;
         self.name("subscription", &subscription["id"]);
