@@ -42,7 +42,17 @@ pub enum Conflict {
     SubscriptionOver,
     #[error("The API key is revoked.")]
     KeyRevoked,
-    #[error("The tenant's last owner cannot go or step down.")]
+    #[error("This address is invited already.")]
+    AlreadyInvited,
+    #[error("The tenant has as many open invitations as there may be.")]
+    TooManyInvitations,
+    #[error("The mail was sent just now. Wait a few minutes.")]
+    SentJustNow,
+    #[error("Another group of this tenant has this name.")]
+    GroupNameTaken,
+    #[error("A person is in at most 100 groups of a tenant.")]
+    TooManyGroups,
+    #[error("The tenant's last owner cannot go, step down or be disabled.")]
     LastOwner,
     #[error("Another plan of the tenant opens one of these APIs already.")]
     ApiOpenedTwice,
@@ -68,7 +78,8 @@ impl Conflict {
             | Conflict::PlanNameTaken
             | Conflict::ApiNameTaken
             | Conflict::UpstreamNameTaken
-            | Conflict::TokenNameTaken => "name_taken",
+            | Conflict::TokenNameTaken
+            | Conflict::GroupNameTaken => "name_taken",
             Conflict::KeyValueTaken => "value_taken",
             Conflict::PlaceTaken => "place_taken",
             Conflict::RouteTaken => "route_taken",
@@ -81,6 +92,10 @@ impl Conflict {
             Conflict::UnknownTenant => "unknown_tenant",
             Conflict::SubscriptionOver => "subscription_over",
             Conflict::KeyRevoked => "key_revoked",
+            Conflict::AlreadyInvited => "already_invited",
+            Conflict::TooManyInvitations => "too_many_invitations",
+            Conflict::SentJustNow => "sent_just_now",
+            Conflict::TooManyGroups => "too_many_groups",
             Conflict::LastOwner => "last_owner",
             Conflict::ApiOpenedTwice => "api_opened_twice",
             Conflict::QuotaGroupTaken => "quota_group_taken",
@@ -93,12 +108,15 @@ impl Conflict {
     /// The field to say it at; `None`: of the input as a whole.
     pub fn field(self) -> Option<&'static str> {
         match self {
-            Conflict::EmailTaken | Conflict::AlreadyMember => Some("email"),
+            Conflict::EmailTaken | Conflict::AlreadyMember | Conflict::AlreadyInvited => {
+                Some("email")
+            }
             Conflict::KeyNameTaken
             | Conflict::PlanNameTaken
             | Conflict::ApiNameTaken
             | Conflict::UpstreamNameTaken
-            | Conflict::TokenNameTaken => Some("name"),
+            | Conflict::TokenNameTaken
+            | Conflict::GroupNameTaken => Some("name"),
             Conflict::KeyValueTaken => Some("value"),
             Conflict::PlaceTaken => Some("base_path"),
             Conflict::RouteTaken => Some("path"),
@@ -110,6 +128,9 @@ impl Conflict {
             | Conflict::UnknownTenant
             | Conflict::SubscriptionOver
             | Conflict::KeyRevoked
+            | Conflict::TooManyInvitations
+            | Conflict::SentJustNow
+            | Conflict::TooManyGroups
             | Conflict::LastOwner
             | Conflict::ApiOpenedTwice
             | Conflict::QuotaGroupTaken

@@ -13,6 +13,8 @@ pub mod compile;
 pub mod conflict;
 pub mod email;
 pub mod field;
+pub mod group;
+pub mod invitation;
 pub mod lease;
 pub mod member;
 pub mod node;

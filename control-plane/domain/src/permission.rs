@@ -73,9 +73,13 @@ actions! {
     RenameTenant = "tenant.rename", Tenant, Write, ADMINS;
     ListMembers = "members.list", Tenant, Read, EVERYBODY;
     AddMember = "members.add", Tenant, Write, ADMINS;
-    ChangeMemberRole = "members.update", Tenant, Write, ADMINS;
+    UpdateMember = "members.update", Tenant, Write, ADMINS;
     /// To make an owner, to take an owner's role or membership.
     ManageOwners = "members.manage_owners", Tenant, Write, OWNERS;
+    ListGroups = "groups.list", Tenant, Read, EVERYBODY;
+    CreateGroup = "groups.create", Tenant, Write, ADMINS;
+    UpdateGroup = "groups.update", Tenant, Write, ADMINS;
+    DeleteGroup = "groups.delete", Tenant, Write, ADMINS;
     RemoveMember = "members.remove", Tenant, Write, ADMINS;
     ListOfferedPlans = "offered_plans.list", Tenant, Read, EVERYBODY;
     ListSubscriptions = "subscriptions.list", Tenant, Read, EVERYBODY;

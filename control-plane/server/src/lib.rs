@@ -23,6 +23,7 @@ mod deadline;
 pub mod demo;
 mod fleet;
 mod genesis;
+mod groups;
 mod health;
 mod json;
 mod keyring;

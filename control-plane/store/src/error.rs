@@ -70,6 +70,8 @@ fn explain(constraint: &str) -> Option<Conflict> {
     Some(match constraint {
         "users_email_key" => Conflict::EmailTaken,
         "members_user_key" => Conflict::AlreadyMember,
+        "invitations_email_key" => Conflict::AlreadyInvited,
+        "groups_name" => Conflict::GroupNameTaken,
         "api_keys_name" => Conflict::KeyNameTaken,
         "api_key_values_pkey" => Conflict::KeyValueTaken,
         "plans_name" => Conflict::PlanNameTaken,

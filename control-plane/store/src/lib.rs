@@ -18,6 +18,7 @@ pub mod deployment;
 pub mod dirty;
 mod edition;
 mod error;
+pub mod groups;
 pub mod idempotency;
 pub mod leases;
 pub mod listen;

@@ -2,14 +2,16 @@
 //! them going. Grants are found by their id across tenants: who holds a code or token has proven
 //! which.
 
+use domain::group::GROUPS_OF_MEMBER_MAX;
 use domain::id::{ApiId, ClientId, TenantId, UserId};
+use domain::member::Attributes;
 use domain::role::Role;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::revocations::{self, Revocation};
 use crate::rows::word;
-use crate::{Conn, PlatformTx, Result};
+use crate::{Conn, PlatformTx, Result, members};
 
 /// How many audiences are read for a token; one more than a token may name.
 const APIS_MAX: i64 = domain::token::AUDIENCES_MAX as i64 + 1;
@@ -255,12 +257,15 @@ pub struct Holder {
     pub is_email_confirmed: bool,
     pub name: String,
     pub role: Role,
+    /// Names of the person's groups, in order.
+    pub groups: Vec<String>,
+    pub attributes: Attributes,
     /// Of APIs that the tenant's subscriptions open; the audience where one is set.
     pub apis: Vec<(ApiId, Option<String>)>,
 }
 
-/// `None`: the person is no member any more, or the tenant is suspended. Served by
-/// `members_user_key` and the primary key of `subscription_apis`.
+/// `None`: the person is no member any more or disabled, or the tenant is suspended. Served by
+/// `members_user_key`, `group_members_member` and the primary key of `subscription_apis`.
 pub async fn find_holder(
     tx: &mut PlatformTx,
     tenant: TenantId,
@@ -268,6 +273,12 @@ pub async fn find_holder(
 ) -> Result<Option<Holder>> {
     let found = sqlx::query!(
         r#"select u.email, u.email_confirmed_at is not null as "is_confirmed!", u.name, m.role,
+            m.attributes,
+            array(
+                select g.name from group_members i join groups g
+                    on g.tenant_id = i.tenant_id and g.id = i.group_id
+                where i.tenant_id = $1 and i.member_id = m.id order by lower(g.name) limit $4
+            ) as "groups!",
             array(
                 select s.api_id from subscription_apis s join subscriptions b
                     on b.tenant_id = s.tenant_id and b.id = s.subscription_id
@@ -282,10 +293,11 @@ pub async fn find_holder(
         from members m
         join users u on u.id = m.user_id
         join tenants t on t.id = m.tenant_id
-        where m.tenant_id = $1 and m.user_id = $2 and t.status = 'active'"#,
+        where m.tenant_id = $1 and m.user_id = $2 and m.status = 'active' and t.status = 'active'"#,
         tenant.0,
         user.0,
-        APIS_MAX
+        APIS_MAX,
+        i64::from(GROUPS_OF_MEMBER_MAX)
     )
     .fetch_optional(&mut **tx)
     .await?;
@@ -296,6 +308,8 @@ pub async fn find_holder(
                 is_email_confirmed: row.is_confirmed,
                 name: row.name,
                 role: word("role", &row.role)?,
+                groups: row.groups,
+                attributes: members::attributes(row.attributes)?,
                 apis: with_audiences(row.api_ids, row.audiences),
             })
         })

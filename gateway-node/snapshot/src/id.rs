@@ -136,6 +136,9 @@ ids! {
     RouteId = "rte";
     UpstreamId = "ups";
     AuthorizerId = "atz";
+    /// People of a tenant under one name.
+    GroupId = "grp";
+    InvitationId = "inv";
     /// An OAuth client.
     ClientId = "cli";
     /// An enrolled gateway process.

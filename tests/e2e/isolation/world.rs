@@ -119,6 +119,9 @@ impl World {
         let client = self.make(&format!("{tenant}/oauth-clients"), client).await;
         self.name("client", &client["id"]);
         self.name("secret", &client["secrets"][0]["id"]);
+        let group = json!({ "name": "Drivers" });
+        let group = self.make(&format!("{tenant}/groups"), group).await;
+        self.name("group", &group["id"]);
         let subscriptions = format!("{tenant}/subscriptions");
         let subscription = self.make(&subscriptions, json!({ "plan_id": free })).await;
         self.name("subscription", &subscription["id"]);

@@ -3,6 +3,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use domain::id::{ApiKeyId, TenantId, UserId};
+use domain::member::MemberStatus;
 use domain::permission::{Action, Reach};
 use domain::personal_token::PlainToken;
 use http::header;
@@ -130,8 +131,9 @@ async fn authority(
         let member = store::members::find_by_user(tx, tenant, user)
             .await
             .map_err(ActionError::from)?;
-        if let Some(member) = member {
-            return Ok(Authority::member(user, person.email, tenant, member.role));
+        if let Some(member) = member.filter(|it| it.standing.status == MemberStatus::Active) {
+            let role = member.standing.role;
+            return Ok(Authority::member(user, person.email, tenant, role));
         }
     }
     match (platform, action.reach()) {

@@ -56,6 +56,7 @@ fn nouns() -> OpenApiRouter<App> {
         .merge(crate::audit_events::api())
         .merge(crate::authorizers::api())
         .merge(crate::fleet::api())
+        .merge(crate::groups::api())
         .merge(crate::members::api())
         .merge(crate::people::api())
         .merge(crate::oauth_clients::api())

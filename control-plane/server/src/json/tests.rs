@@ -27,6 +27,8 @@ fn path(route: &DescribedRoute, tenant: TenantId) -> String {
         ("request", "sub"),
         ("key", "key"),
         ("member", "mem"),
+        ("group", "grp"),
+        ("client", "cli"),
         ("user", "usr"),
         ("client", "cli"),
     ];

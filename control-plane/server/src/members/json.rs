@@ -1,18 +1,21 @@
 //! `/api/v1/tenants/{tenant}/members`.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::response::Response;
 use domain::id::{MemberId, TenantId, UserId};
-use domain::member::Member;
+use domain::member::{Attributes, Member, MemberStatus, Standing};
 use domain::permission::Action;
 use domain::role::Role;
 use serde::{Deserialize, Serialize};
+use store::members::MemberEdit;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::action::Tx;
+use crate::action::{ActionError, Tx};
 use crate::app::App;
 use crate::clock::Now;
 use crate::json::{self, At, Caller, Edit, Listed, PageQuery, Search, Stop};
@@ -21,7 +24,7 @@ pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(json::route(Action::ListMembers, routes!(list)))
         .routes(json::route(Action::ListMembers, routes!(show)))
-        .routes(json::route(Action::ChangeMemberRole, routes!(update)))
+        .routes(json::route(Action::UpdateMember, routes!(update)))
         .routes(json::route(Action::RemoveMember, routes!(remove)))
 }
 
@@ -29,9 +32,36 @@ pub(crate) fn api() -> OpenApiRouter<App> {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MemberInput {
-    /// A tenant keeps at least one owner. Owners are made and changed by owners only.
+    /// A tenant keeps at least one owner who can come in. Owners are made and changed by owners
+    /// only.
     #[schema(value_type = String, pattern = "^(owner|admin|developer|viewer|user)$")]
     role: Role,
+    /// Disabled: neither opens the console nor signs in to the tenant's applications.
+    #[schema(value_type = String, pattern = "^(active|disabled)$")]
+    status: MemberStatus,
+    /// At most 50, by names of up to 40 characters of `a` to `z`, `0` to `9` and `_`; values of up
+    /// to 2048 bytes.
+    attributes: BTreeMap<String, String>,
+}
+
+impl MemberInput {
+    fn of(member: &Member) -> Self {
+        Self {
+            role: member.standing.role,
+            status: member.standing.status,
+            attributes: member.attributes.as_map().clone(),
+        }
+    }
+
+    fn parse(self) -> Result<MemberEdit, ActionError> {
+        Ok(MemberEdit {
+            standing: Standing {
+                role: self.role,
+                status: self.status,
+            },
+            attributes: Attributes::parse(self.attributes).map_err(ActionError::Invalid)?,
+        })
+    }
 }
 
 /// A person in a tenant.
@@ -62,7 +92,7 @@ impl MemberView {
             user_id: member.user_id,
             email: member.email.clone(),
             name: member.name.clone(),
-            input: MemberInput { role: member.role },
+            input: MemberInput::of(member),
             created_at: member.created_at,
             last_signed_in_at: member.last_signed_in_at,
         }
@@ -105,7 +135,8 @@ async fn show(
     Ok(json::show(found.edition, &MemberView::of(&found)))
 }
 
-/// Gives a member another role.
+/// Changes a member: role, status and attributes. Who gets a lower role or is disabled is signed out
+/// of the tenant's applications.
 #[utoipa::path(patch, path = "/tenants/{tenant}/members/{member}", tag = "members",
     params(("tenant" = String, Path), ("member" = String, Path)), request_body = MemberInput,
     responses((status = 200, body = MemberView)))]
@@ -124,9 +155,9 @@ async fn update(
     let mut tx = Tx::open(&app, authority).await?;
     let present = super::get(authority, &mut tx, tenant, id).await?;
     seen.check(present.edition)?;
-    let input = patch.apply(&MemberInput { role: present.role })?;
-    let change = (input.role, Some(present.edition));
-    let after = super::change_role(authority, &mut tx, (tenant, id), change, now).await?;
+    let input = patch.apply(&MemberInput::of(&present))?;
+    let change = (input.parse()?, Some(present.edition));
+    let after = super::update(authority, &mut tx, (tenant, id), change, now).await?;
     tx.commit().await?;
     Ok(json::show(after.edition, &MemberView::of(&after)))
 }

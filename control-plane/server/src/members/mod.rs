@@ -2,6 +2,8 @@
 
 mod json;
 mod pages;
+#[cfg(test)]
+mod tests;
 
 use domain::id::{MemberId, TenantId};
 use domain::member::Member;
@@ -9,6 +11,7 @@ use domain::permission::Action;
 use domain::role::Role;
 use serde_json::{Value, json};
 use store::Conn;
+use store::members::MemberEdit;
 
 use crate::action::{self, ActionError, Change, Subject};
 use crate::authority::Authority;
@@ -39,25 +42,25 @@ pub(crate) async fn get(
     Ok(store::members::get(tx, tenant, id).await?)
 }
 
-/// Gives a member another role. `seen`: the edition that the caller knows.
-pub(crate) async fn change_role(
+/// Changes role, status and attributes. `seen`: the edition that the caller knows.
+pub(crate) async fn update(
     authority: &Authority,
     tx: &mut Conn,
     (tenant, id): (TenantId, MemberId),
-    (role, seen): (Role, Option<i32>),
+    (edit, seen): (MemberEdit, Option<i32>),
     now: Now,
 ) -> Result<Member, ActionError> {
-    action::require_change_in(authority, tx, Action::ChangeMemberRole, tenant).await?;
+    action::require_change_in(authority, tx, Action::UpdateMember, tenant).await?;
     let before = store::members::get(tx, tenant, id).await?;
-    if before.role == Role::Owner || role == Role::Owner {
+    if before.standing.role == Role::Owner || edit.standing.role == Role::Owner {
         authority.require_in(Action::ManageOwners, tenant)?;
     }
-    let after = store::members::update_role(tx, tenant, id, role, seen).await?;
+    let after = store::members::update(tx, (tenant, id), &edit, seen, now.0).await?;
     let change = (
         subject(&after),
         Change::updated(&shown(&before), &shown(&after)),
     );
-    action::audit(tx, authority, Action::ChangeMemberRole, change, now).await?;
+    action::audit(tx, authority, Action::UpdateMember, change, now).await?;
     Ok(after)
 }
 
@@ -70,10 +73,10 @@ pub(crate) async fn remove(
 ) -> Result<(), ActionError> {
     action::require_change_in(authority, tx, Action::RemoveMember, tenant).await?;
     let member = store::members::get(tx, tenant, id).await?;
-    if member.role == Role::Owner {
+    if member.standing.role == Role::Owner {
         authority.require_in(Action::ManageOwners, tenant)?;
     }
-    store::members::delete(tx, tenant, id).await?;
+    store::members::delete(tx, tenant, id, now.0).await?;
     let change = (subject(&member), Change::removed(&shown(&member)));
     action::audit(tx, authority, Action::RemoveMember, change, now).await
 }
@@ -87,6 +90,12 @@ fn subject(member: &Member) -> Subject<'_> {
     }
 }
 
+/// Attributes by name only: they may be anybody's private facts, and events are kept for ever.
 fn shown(member: &Member) -> Value {
-    json!({ "email": member.email, "role": member.role })
+    json!({
+        "email": member.email,
+        "role": member.standing.role,
+        "status": member.standing.status,
+        "attributes": member.attributes.as_map().keys().collect::<Vec<_>>(),
+    })
 }

@@ -105,7 +105,7 @@ async fn build(
             .map(|one| MemberRow {
                 is_you: one.user_id == member.person.user,
                 email: one.email,
-                role: role_text(one.role).to_owned(),
+                role: role_text(one.standing.role).to_owned(),
                 joined_at: moment(one.created_at, now.0),
             })
             .collect(),

@@ -128,7 +128,9 @@ async fn join(
         return Ok(None);
     }
     let tenant = store::tenants::get(tx, client.tenant_id).await?;
-    if tenant.status != TenantStatus::Active {
+    // Who is a member and comes here was disabled.
+    let found = store::members::find_by_user(tx, tenant.id, user.id).await?;
+    if tenant.status != TenantStatus::Active || found.is_some() {
         return Ok(None);
     }
     let id = MemberId(Uuid::now_v7());

@@ -96,7 +96,6 @@ pub(super) struct Issue<'a> {
     pub client: &'a OauthClient,
     pub grant: &'a OauthGrant,
     pub holder: &'a Holder,
-    pub groups: Vec<String>,
     /// Of the access token: those of the grant, or fewer.
     pub scopes: &'a [String],
     /// The refresh token to hand out.
@@ -117,7 +116,7 @@ pub(super) fn person(app: &App, issue: &Issue<'_>) -> Result<TokenAnswer, OauthE
         scope: issue.scopes.join(" "),
         username: Some(holder.email.clone()),
         roles: vec![holder.role.to_string()],
-        groups: issue.groups.clone(),
+        groups: holder.groups.clone(),
         ..blank(app, client, grant.tenant_id, issue.now)
     };
     let claims = AccessClaims {
@@ -217,14 +216,14 @@ fn id_token(app: &App, issue: &Issue<'_>, access_token: &str) -> Result<String, 
         origin_jti: grant.id,
         token_use: TokenUse::Id,
         tenant_id: grant.tenant_id.to_string(),
-        person: about(issue.holder, &issue.groups, issue.scopes),
+        person: about(issue.holder, issue.scopes),
     };
     let algorithm = client.signing_algorithm;
     Ok(app.token_keys.sign(algorithm, ID, &claims, issue.now.0)?)
 }
 
 /// What the scopes tell of a person (OpenID Connect Core, section 5.4).
-pub(super) fn about(holder: &Holder, groups: &[String], scopes: &[String]) -> PersonClaims {
+pub(super) fn about(holder: &Holder, scopes: &[String]) -> PersonClaims {
     let mut claims = PersonClaims::default();
     if has(scopes, EMAIL) {
         claims.email = Some(holder.email.clone());
@@ -234,7 +233,7 @@ pub(super) fn about(holder: &Holder, groups: &[String], scopes: &[String]) -> Pe
         claims.name = Some(holder.name.clone()).filter(|name| !name.is_empty());
         claims.preferred_username = Some(holder.email.clone());
         claims.roles = Some(vec![holder.role.to_string()]);
-        claims.groups = Some(groups.to_vec());
+        claims.groups = Some(holder.groups.clone());
     }
     claims
 }

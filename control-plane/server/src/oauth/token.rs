@@ -141,7 +141,7 @@ impl Request<'_> {
         }
         let holder = self.holder(&mut tx, &used.grant).await?;
         let issued = self.narrowed_by_resource(used.grant)?;
-        let answer = self.person(&mut tx, &issued, &holder, 0).await?;
+        let answer = self.person(&issued, &holder, 0)?;
         tx.commit().await?;
         Ok(answer)
     }
@@ -177,7 +177,7 @@ impl Request<'_> {
         };
         let holder = self.holder(&mut tx, &turned.grant).await?;
         let issued = self.narrowed_by_resource(turned.grant)?;
-        let answer = self.person(&mut tx, &issued, &holder, successor).await?;
+        let answer = self.person(&issued, &holder, successor)?;
         tx.commit().await?;
         Ok(answer)
     }
@@ -228,9 +228,8 @@ impl Request<'_> {
         })
     }
 
-    async fn person(
+    fn person(
         &self,
-        tx: &mut PlatformTx,
         grant: &OauthGrant,
         holder: &Holder,
         sequence: u32,
@@ -243,12 +242,10 @@ impl Request<'_> {
             None => grant.scopes.clone(),
             Some(asked) => narrowed(&grant.scopes, asked)?,
         };
-        let _ = tx;
         let issue = Issue {
             client: self.client,
             grant,
             holder,
-            groups: Vec::new(),
             scopes: &scopes,
             sequence,
             nonce: (sequence == 0).then_some(grant.nonce.as_deref()).flatten(),

@@ -53,7 +53,7 @@ pub(super) async fn user_info(
     tx.commit().await?;
     let scopes: Vec<String> = claims.scope.split(' ').map(str::to_owned).collect();
     let answer = UserInfo {
-        person: issue::about(&holder, &claims.groups, &scopes),
+        person: issue::about(&holder, &scopes),
         sub: claims.sub,
         tenant_id: claims.tenant_id,
     };

@@ -117,7 +117,7 @@ pub(crate) async fn unlock(
     Ok(store::users::get(tx, id).await?)
 }
 
-fn subject(user: &User) -> Subject<'_> {
+pub(crate) fn subject(user: &User) -> Subject<'_> {
     Subject {
         tenant: None,
         noun: "user",

@@ -381,13 +381,13 @@ async fn may_mail(
     throttle::MAILS.take(app, email.as_str(), now).await
 }
 
-pub(super) fn wait_message(TooMany(wait): TooMany) -> FormErrors {
+pub(crate) fn wait_message(TooMany(wait): TooMany) -> FormErrors {
     let length = web::format::duration(wait.max(time::Duration::SECOND));
     let message = format!("That was tried too often. Wait {length}, then try again.");
     FormErrors::of(FormErrors::FORM, message)
 }
 
-pub(super) fn too_many(with_errors: &impl web::Template, TooMany(wait): TooMany) -> Answer {
+pub(crate) fn too_many(with_errors: &impl web::Template, TooMany(wait): TooMany) -> Answer {
     let seconds = wait.whole_seconds().max(0) + 1;
     let mut response = page(with_errors)?.into_response();
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;

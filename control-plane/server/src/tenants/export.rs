@@ -48,7 +48,8 @@ async fn members(tx: &mut PlatformTx, tenant: TenantId) -> Result<Vec<Value>, Ac
         all.extend(page.iter().map(|member| {
             json!({
                 "id": member.id, "user_id": member.user_id, "email": member.email,
-                "name": member.name, "role": member.role,
+                "name": member.name, "role": member.standing.role,
+                "status": member.standing.status, "attributes": member.attributes.as_map(),
                 "created_at": rfc3339(member.created_at),
             })
         }));

@@ -203,7 +203,7 @@ pub async fn detail(
             .map(|one| MemberRow {
                 is_you: one.user_id == operator.person.user,
                 email: one.email,
-                role: members::role_text(one.role).to_owned(),
+                role: members::role_text(one.standing.role).to_owned(),
                 joined_at: moment(one.created_at, now.0),
             })
             .collect(),

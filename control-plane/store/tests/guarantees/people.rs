@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use domain::conflict::Conflict;
 use domain::email::{CodePurpose, Email};
+use domain::member::{Attributes, MemberStatus, Standing};
 use domain::personal_token::{PlainToken, TokenName};
 use domain::role::Role;
 use store::idempotency::{self, Claim, KeyOf};
+use store::members::MemberEdit;
 use store::personal_tokens::{self, NewPersonalToken};
 use store::sessions::{Sessions, USER_KEY};
 use store::testing::World;
@@ -26,7 +28,14 @@ async fn of_two_owners_who_step_down_at_once_one_stays() {
         let db = world.db.clone();
         async move {
             let mut tx = db.tenant_tx(tenant).await?;
-            members::update_role(&mut tx, tenant, member, Role::Admin, None).await?;
+            let edit = MemberEdit {
+                standing: Standing {
+                    role: Role::Admin,
+                    status: MemberStatus::Active,
+                },
+                attributes: Attributes::default(),
+            };
+            members::update(&mut tx, (tenant, member), &edit, None, super::now()).await?;
             tx.commit().await
         }
     };
@@ -38,7 +47,13 @@ async fn of_two_owners_who_step_down_at_once_one_stays() {
     assert_eq!(stayed, 1);
     let mut tx = world.db.tenant_tx(tenant).await.unwrap();
     let owners = members::list(&mut tx, tenant, None, 10).await.unwrap();
-    assert_eq!(owners.iter().filter(|m| m.role == Role::Owner).count(), 1);
+    assert_eq!(
+        owners
+            .iter()
+            .filter(|m| m.standing.role == Role::Owner)
+            .count(),
+        1
+    );
 }
 
 #[tokio::test]

@@ -178,7 +178,7 @@ async fn who_left_the_tenant_gets_no_more_tokens() {
     let mut tx = world.stack.app.db.platform_tx().await.expect("begins");
     let member = store::members::find_by_user(&mut tx, world.tenant, world.user).await;
     let member = member.expect("reads").expect("a member");
-    store::members::delete(&mut tx, world.tenant, member.id)
+    store::members::delete(&mut tx, world.tenant, member.id, Now::read().0)
         .await
         .expect("goes");
     tx.commit().await.expect("commits");

@@ -1,0 +1,163 @@
+//! Guarantees about the people of a tenant.
+
+use domain::id::{TenantId, UserId};
+use domain::role::Role;
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::clock::Now;
+use crate::testing::{Program, Stack};
+
+/// A tenant with an owner, whose program this is, and somebody in another role.
+async fn tenant(stack: &Stack, role: Role) -> (TenantId, Program, UserId) {
+    let tenant = stack.tenant("Northwind").await;
+    let owner = stack.member(tenant, "owner@example.com", Role::Owner).await;
+    let other = stack.member(tenant, "ada@example.com", role).await;
+    let program = stack.program_of(owner, &[]).await;
+    (tenant, program, other)
+}
+
+/// The path of the member with this address.
+async fn member(program: &Program, tenant: TenantId, email: &str) -> String {
+    let list = program.get(&format!("/tenants/{tenant}/members")).await;
+    let found = list.body["items"].as_array().expect("a list");
+    let found = found.iter().find(|one| one["email"] == email);
+    let id = found.expect("a member")["id"].as_str().expect("an id");
+    format!("/tenants/{tenant}/members/{id}")
+}
+
+#[tokio::test]
+async fn a_disabled_member_comes_in_neither_by_page_nor_by_program() {
+    let stack = Stack::new().await;
+    let (tenant, owner, ada) = tenant(&stack, Role::Admin).await;
+    let theirs = stack.program_of(ada, &[]).await;
+    let mut browser = stack.browser_of("ada@example.com").await;
+    let home = format!("/t/{tenant}");
+    assert_eq!(browser.get(&home).await.status, 200);
+
+    let path = member(&owner, tenant, "ada@example.com").await;
+    let disabled = owner.patch(&path, json!({"status": "disabled"})).await;
+    assert_eq!(disabled.status, 200, "{}", disabled.body);
+    assert_eq!(disabled.body["status"], "disabled");
+    assert_eq!(browser.get(&home).await.status, 404);
+    let list = format!("/tenants/{tenant}/members");
+    assert_eq!(theirs.get(&list).await.status, 404);
+    assert_eq!(theirs.get("/account").await.body["tenants"], json!([]));
+
+    let enabled = owner.patch(&path, json!({"status": "active"})).await;
+    assert_eq!(enabled.status, 200, "{}", enabled.body);
+    assert_eq!(browser.get(&home).await.status, 200);
+    assert_eq!(theirs.get(&list).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_last_owner_who_can_come_in_is_neither_disabled_nor_removed() {
+    let stack = Stack::new().await;
+    let (tenant, owner, _) = tenant(&stack, Role::Owner).await;
+    let ada = member(&owner, tenant, "ada@example.com").await;
+    let own = member(&owner, tenant, "owner@example.com").await;
+    let disabled = owner.patch(&ada, json!({"status": "disabled"})).await;
+    assert_eq!(disabled.status, 200, "{}", disabled.body);
+    for change in [json!({"status": "disabled"}), json!({"role": "admin"})] {
+        let refused = owner.patch(&own, change).await;
+        assert_eq!((refused.status, refused.code()), (409, "last_owner"));
+    }
+    let refused = owner.delete(&own).await;
+    assert_eq!((refused.status, refused.code()), (409, "last_owner"));
+    assert_eq!(owner.delete(&ada).await.status, 204);
+}
+
+#[tokio::test]
+async fn an_admin_neither_makes_owners_nor_disables_them() {
+    let stack = Stack::new().await;
+    let (tenant, owner, ada) = tenant(&stack, Role::Admin).await;
+    let admin = stack.program_of(ada, &[]).await;
+    let boss = member(&owner, tenant, "owner@example.com").await;
+    let own = member(&owner, tenant, "ada@example.com").await;
+    let refused = admin.patch(&boss, json!({"status": "disabled"})).await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    let refused = admin.patch(&own, json!({"role": "owner"})).await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+}
+
+/// Whether nodes are told to refuse what was issued to the person for the tenant a minute ago.
+async fn is_cut_off(stack: &Stack, tenant: TenantId, user: UserId) -> bool {
+    let mut tx = stack.app.db.platform_tx().await.expect("begins");
+    let token = store::revocations::TokenOf {
+        jti: uuid::Uuid::now_v7(),
+        grant: uuid::Uuid::now_v7(),
+        tenant,
+        client: uuid::Uuid::now_v7().into(),
+        user: Some(user),
+        issued_at_s: (Now::read().0 - Duration::MINUTE).unix_timestamp(),
+    };
+    store::revocations::covers(&mut tx, &token)
+        .await
+        .expect("reads")
+}
+
+#[tokio::test]
+async fn tokens_of_who_loses_something_end_and_those_of_others_go_on() {
+    let stack = Stack::new().await;
+    for (change, expected) in [
+        (Some(json!({"role": "owner"})), false),
+        (Some(json!({"attributes": {"team": "east"}})), false),
+        (Some(json!({"role": "viewer"})), true),
+        (Some(json!({"status": "disabled"})), true),
+        (None, true),
+    ] {
+        let tenant = stack.tenant("Northwind").await;
+        let email = format!("{tenant}@example.com");
+        let owner = stack
+            .member(tenant, &format!("o-{email}"), Role::Owner)
+            .await;
+        let ada = stack.member(tenant, &email, Role::Admin).await;
+        let owner = stack.program_of(owner, &[]).await;
+        let path = member(&owner, tenant, &email).await;
+        let done = match change.clone() {
+            Some(change) => owner.patch(&path, change).await,
+            None => owner.delete(&path).await,
+        };
+        assert!([200, 204].contains(&done.status), "{}", done.body);
+        let found = is_cut_off(&stack, tenant, ada).await;
+        assert_eq!(found, expected, "{change:?}");
+    }
+}
+
+#[tokio::test]
+async fn attributes_are_merged_checked_and_kept_out_of_the_audit_log() {
+    let stack = Stack::new().await;
+    let (tenant, owner, _) = tenant(&stack, Role::User).await;
+    let path = member(&owner, tenant, "ada@example.com").await;
+    let first = json!({"attributes": {"team": "east", "phone": "+44 1"}});
+    let set = owner.patch(&path, first).await;
+    assert_eq!(set.status, 200, "{}", set.body);
+    let next = json!({"attributes": {"team": "west", "phone": null}});
+    let set = owner.patch(&path, next).await;
+    assert_eq!(set.body["attributes"], json!({"team": "west"}));
+    let wrong = owner
+        .patch(&path, json!({"attributes": {"Team": "x"}}))
+        .await;
+    assert_eq!(wrong.status, 422, "{}", wrong.body);
+    assert_eq!(wrong.body["errors"][0]["code"], "invalid_name");
+    let events = owner.get(&format!("/tenants/{tenant}/audit-events")).await;
+    let Value::Object(body) = &events.body else {
+        panic!("{}", events.body);
+    };
+    let text = json!(body).to_string();
+    assert!(text.contains("members.update"), "{text}");
+    assert!(!text.contains("west") && !text.contains("+44"), "{text}");
+}
+
+#[tokio::test]
+async fn who_only_uses_applications_has_no_console() {
+    let stack = Stack::new().await;
+    let (tenant, _, ada) = tenant(&stack, Role::User).await;
+    let mut browser = stack.browser_of("ada@example.com").await;
+    assert_eq!(browser.get(&format!("/t/{tenant}")).await.status, 404);
+    let console = browser.get("/console").await;
+    assert_eq!((console.status, console.location()), (303, "/account"));
+    let theirs = stack.program_of(ada, &[]).await;
+    let refused = theirs.get(&format!("/tenants/{tenant}/members")).await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+}
