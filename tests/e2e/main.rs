@@ -12,6 +12,7 @@ mod outage;
 mod quota;
 mod repository_rules;
 mod sign_up;
+mod tokens;
 mod up;
 
 /// Any plane as a process.

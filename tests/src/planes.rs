@@ -78,6 +78,10 @@ impl Planes {
         format!("http://127.0.0.1:{}", 8080 + self.ports.offset)
     }
 
+    pub fn upstream_url(&self) -> String {
+        format!("http://127.0.0.1:{}", 8001 + self.ports.offset)
+    }
+
     pub fn gateway(&self, index: usize) -> String {
         format!("http://127.0.0.1:{}", self.gateway_port(index))
     }
@@ -268,8 +272,7 @@ impl Planes {
 
     /// An API at `/shop` over the demo upstream with one keyed route, and a plan that opens it.
     pub async fn shop(&self, plan: Value) -> Shop {
-        let target = format!("http://127.0.0.1:{}", 8001 + self.ports.offset);
-        let api_id = self.shop_api(&target).await;
+        let api_id = self.shop_api(&self.upstream_url()).await;
         self.shop_plan("Shop plan", &api_id, plan).await
     }
 

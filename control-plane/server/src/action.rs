@@ -151,9 +151,10 @@ impl From<ActionError> for Problem {
 fn conflicting(conflict: Conflict) -> Problem {
     let status = match conflict {
         // The input names what is not there: its own fault.
-        Conflict::UnknownApi | Conflict::UnknownPlan | Conflict::UnknownUpstream => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        Conflict::UnknownApi
+        | Conflict::UnknownAuthorizer
+        | Conflict::UnknownPlan
+        | Conflict::UnknownUpstream => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::CONFLICT,
     };
     let mut problem = Problem::new(status, conflict.code(), conflict.to_string());

@@ -153,7 +153,6 @@ async fn open(config: &Config) -> anyhow::Result<(App, Follower)> {
     let token_keys = TokenKeys::default();
     oauth::keys::ensure(&db, &secrets, Now::read()).await?;
     token_keys.reload(&db, &secrets, Now::read()).await?;
-    genesis::set_issuer(&db, &config.public_url).await?;
     let form_key = FormKey::new(&secrets);
     let mailer = Mailer::new(
         config.smtp_url.as_deref(),
@@ -194,6 +193,7 @@ impl ControlPlane {
             .map(|address| serve::bind(*address))
             .collect::<anyhow::Result<_>>()?;
         let (app, follower) = open(&config).await?;
+        genesis::set_issuer(&app.db, &config.public_url).await?;
         Ok(Self {
             app,
             follower,

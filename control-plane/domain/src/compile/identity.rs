@@ -134,9 +134,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(algorithm: SigningAlgorithm, jwk: serde_json::Value, expected: Option<Vec<u8>>) {
+    fn check(algorithm: SigningAlgorithm, jwk: serde_json::Value, expected: Option<&[u8]>) {
         let issuer = own_issuer("https://id.example.com", &[row(algorithm, jwk)]);
-        let found = issuer.keys.first().map(|key| key.public_key.clone());
+        let found = issuer.keys.first().map(|key| key.public_key.as_slice());
         assert_eq!(found, expected);
     }
 
@@ -146,16 +146,16 @@ mod tests {
         let y = URL_SAFE_NO_PAD.encode([2; 32]);
         let point = [vec![4], vec![1; 32], vec![2; 32]].concat();
         let jwk = json!({ "kty": "EC", "x": x, "y": y });
-        check(SigningAlgorithm::Es256, jwk, Some(point));
+        check(SigningAlgorithm::Es256, jwk, Some(&point));
         let jwk = json!({ "kty": "OKP", "x": x });
-        check(SigningAlgorithm::EdDsa, jwk, Some(vec![1; 32]));
-        // 2 KiB of modulus: lengths take two bytes, and a set first bit a zero before it.
+        check(SigningAlgorithm::EdDsa, jwk, Some(&[1; 32]));
+        // 2048 bits of modulus: lengths take two bytes, and a set first bit a zero before it.
         let n = URL_SAFE_NO_PAD.encode([0xff; 256]);
         let jwk = json!({ "kty": "RSA", "n": n, "e": "AQAB" });
         let start = [0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01, 0x00];
         let end = [0x02, 0x03, 0x01, 0x00, 0x01];
         let expected = [&start[..], &[0xff; 256], &end].concat();
-        check(SigningAlgorithm::Rs256, jwk, Some(expected));
+        check(SigningAlgorithm::Rs256, jwk, Some(&expected));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod pages;
 mod platform;
+mod tokens;
 
 use domain::role::PlatformRole;
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! What an upstream is told, and what it is never told.
 
+use snapshot::usage::Class;
+
 use super::support::*;
 
 async fn node() -> (Node, Origin) {
@@ -50,6 +52,59 @@ async fn the_caller_is_named_by_the_node_and_by_nobody_else() {
         .skip(1)
         .filter_map(|line| line.split(':').next());
     assert!(names.all(|name| !name.contains('_')), "{}", received.head);
+}
+
+#[tokio::test]
+async fn a_token_names_its_subject_to_the_upstream_and_stays_behind() {
+    let (node, origin) = node().await;
+    let ask = |token: &str| {
+        let headers = format!("authorization: Bearer {token}\r\nx-tollgate-subject: root\r\n");
+        get("/api/token/a", &headers)
+    };
+    let answer = node.ask(ask(&access_token("openid orders:read"))).await;
+    assert_eq!(answer.status, 200);
+    let received = origin.last();
+    let tenant = snapshot::id::TenantId::from_bytes(&TENANT).expect("an id");
+    let tenant = tenant.to_string();
+    assert_eq!(
+        received.header("x-tollgate-tenant-id"),
+        Some(tenant.as_str())
+    );
+    assert_eq!(received.header("x-tollgate-subject"), Some(SUBJECT));
+    assert_eq!(received.header("x-tollgate-scopes"), Some("orders:read"));
+    assert_eq!(received.header("x-tollgate-key-id"), None);
+    assert_eq!(received.header("authorization"), None);
+
+    let refused = node.ask(ask(&access_token("openid"))).await;
+    assert_eq!(refused.status, 403);
+    let challenge =
+        "Bearer realm=\"tollgate\", error=\"insufficient_scope\", scope=\"orders:read\"";
+    assert_eq!(refused.header("www-authenticate"), Some(challenge));
+    let refused = node.ask(ask("a.b.c")).await;
+    assert_eq!(refused.status, 401);
+    assert!(refused.text().contains("\"code\":\"token_invalid\""));
+    let refused = node.ask(get("/api/token/a", "")).await;
+    assert_eq!(
+        refused.header("www-authenticate"),
+        Some("Bearer realm=\"tollgate\"")
+    );
+}
+
+#[tokio::test]
+async fn a_call_with_a_token_counts_for_the_tenant_and_no_key() {
+    let (mut node, _origin) = node().await;
+    let headers = format!("authorization: Bearer {}\r\n", access_token("orders:read"));
+    assert_eq!(node.ask(get("/api/token/a", &headers)).await.status, 200);
+    node.stop().await;
+    let tenant = snapshot::id::TenantId::from_bytes(&TENANT).expect("an id");
+    let mut admitted = 0;
+    while let Ok(report) = node.inbox.reports.try_recv() {
+        for (key, count) in report.counts {
+            assert_eq!((key.tenant_id, key.key_id), (Some(tenant), None));
+            admitted += u64::from(key.class == Class::Admitted) * count;
+        }
+    }
+    assert_eq!(admitted, 1);
 }
 
 #[tokio::test]

@@ -8,15 +8,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use policy::CompileInputs;
 use prost::Message;
 use snapshot::DecodeError;
 use snapshot::api_key::{Pepper, mint};
 use snapshot::chunk::{self, Address, ChunkRef, Kind, Sealed};
 use snapshot::document::{
-    Api, ConfigRoot, Cors, Key, Plan, Rate, Route, StateRoot, Subscription, Target, Tenant,
-    Upstream, plan_key,
+    Api, Authorizer, ConfigRoot, Cors, Key, OwnIssuer, OwnTokens, Plan, Rate, Route,
+    SigningAlgorithm, StateRoot, Subscription, Target, Tenant, TokenKey, Upstream, plan_key,
 };
+use snapshot::id::TenantId;
 use snapshot::manifest::Manifest;
 use snapshot::seal::{DataKey, PEPPER};
 use snapshot::trie::{self, Entry};
@@ -37,10 +41,39 @@ pub(super) const API: [u8; 16] = [3; 16];
 pub(super) const UPSTREAM: [u8; 16] = [4; 16];
 pub(super) const PLAN: [u8; 16] = [5; 16];
 pub(super) const SUBSCRIPTION: [u8; 16] = [6; 16];
+pub(super) const AUTHORIZER: [u8; 16] = [7; 16];
+
+/// Whom [`access_token`] is about.
+pub(super) const SUBJECT: &str = "usr_00000000000000000000000001";
+const ISSUER: &str = "https://id.example.com";
+const AUDIENCE: &str = "https://id.example.com/apis/test";
 
 /// The key that every fixture knows.
 pub(super) fn api_key() -> String {
     mint(true, &[9; 32])
+}
+
+fn token_key() -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[11; 32]).expect("a key")
+}
+
+/// A token of the fixture's tenant with these scopes, good for an hour.
+pub(super) fn access_token(scope: &str) -> String {
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let tenant = TenantId::from_bytes(&TENANT).expect("an id");
+    let client = "cli_00000000000000000000000001";
+    let id = uuid::Uuid::nil();
+    let header = r#"{"typ":"at+jwt","alg":"EdDSA","kid":"test"}"#;
+    let claims = serde_json::json!({
+        "iss": ISSUER, "sub": SUBJECT, "client_id": client, "aud": [AUDIENCE],
+        "exp": now + 3600, "iat": now, "nbf": now, "jti": id, "origin_jti": id,
+        "scope": scope, "token_use": "access", "tenant_id": tenant,
+    });
+    let [header, claims] =
+        [header, claims.to_string().as_str()].map(|part| URL_SAFE_NO_PAD.encode(part));
+    let message = format!("{header}.{claims}");
+    let signature = token_key().sign(message.as_bytes());
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// What a node is to enforce. Change the documents before [`Fixture::compile`].
@@ -62,18 +95,25 @@ pub(super) fn route(id: u8, path: &str) -> Route {
 }
 
 impl Fixture {
-    /// `/open/…` for anybody, `/keyed/…` with the key, all to `targets`, below base path `/api`.
+    /// `/open/…` for anybody, `/keyed/…` with the key, `/token/…` with a token for `orders:read`, all
+    /// to `targets`, below base path `/api`.
     pub(super) fn new(targets: &[SocketAddr]) -> Self {
         let keyed = Route {
             api_key_required: true,
             ..route(11, "/keyed/{rest+}")
+        };
+        let token = Route {
+            authorizer_id: Some(AUTHORIZER.to_vec()),
+            scopes: vec!["orders:read".into()],
+            ..route(12, "/token/{rest+}")
         };
         Self {
             apis: vec![Api {
                 id: API.to_vec(),
                 name: "test".into(),
                 base_path: "/api".into(),
-                routes: vec![route(10, "/open/{rest+}"), keyed],
+                routes: vec![route(10, "/open/{rest+}"), keyed, token],
+                audience: AUDIENCE.into(),
                 api_key_header: "x-api-key".into(),
                 ..Api::default()
             }],
@@ -131,6 +171,15 @@ impl Fixture {
             [(UPSTREAM.to_vec(), &self.upstream)].into_iter(),
         );
         let plans = chunks.directory(Kind::Plan, [(plan_key(&PLAN, 1), &self.plan)].into_iter());
+        let authorizer = Authorizer {
+            id: AUTHORIZER.to_vec(),
+            name: "tollgate".into(),
+            own_tokens: Some(OwnTokens {}),
+        };
+        let authorizers = chunks.directory(
+            Kind::Authorizer,
+            [(AUTHORIZER.to_vec(), &authorizer)].into_iter(),
+        );
         let key = Key {
             id: KEY_ID.to_vec(),
             tenant_id: TENANT.to_vec(),
@@ -158,7 +207,7 @@ impl Fixture {
                 apis,
                 upstreams,
                 plans,
-                ..ConfigRoot::default()
+                authorizers,
             },
         ));
         let sealed = data_key.seal(PEPPER, &secret, [0; 12]).expect("seals");
@@ -168,6 +217,15 @@ impl Fixture {
                 keys,
                 tenants,
                 peppers: vec![sealed],
+                issuer: Some(OwnIssuer {
+                    issuer: ISSUER.into(),
+                    keys: vec![TokenKey {
+                        kid: "test".into(),
+                        algorithm: SigningAlgorithm::EdDsa as i32,
+                        public_key: token_key().public_key().as_ref().to_vec(),
+                        verifies_until_ms: None,
+                    }],
+                }),
                 ..StateRoot::default()
             },
         ));
