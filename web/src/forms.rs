@@ -7,6 +7,7 @@ pub mod apis;
 pub mod audit;
 pub mod confirm;
 mod edition;
+pub mod invitations;
 pub mod nodes;
 pub mod oauth_clients;
 pub mod password;

@@ -100,6 +100,7 @@ pub enum TenantTab {
     Keys,
     OauthClients,
     Usage,
+    Members,
     Settings,
 }
 
@@ -168,6 +169,7 @@ impl TenantNav {
             ),
             (TenantTab::Usage, "Usage", "chart", "/usage"),
             (TenantTab::Plans, "Plans", "layers", "/plans"),
+            (TenantTab::Members, "Members", "user", "/members"),
             (TenantTab::Settings, "Settings", "sliders", "/settings"),
         ]
         .into_iter()

@@ -76,6 +76,9 @@ actions! {
     UpdateMember = "members.update", Tenant, Write, ADMINS;
     /// To make an owner, to take an owner's role or membership.
     ManageOwners = "members.manage_owners", Tenant, Write, OWNERS;
+    ListInvitations = "invitations.list", Tenant, Read, ADMINS;
+    CreateInvitation = "invitations.create", Tenant, Write, ADMINS;
+    RevokeInvitation = "invitations.revoke", Tenant, Write, ADMINS;
     ListGroups = "groups.list", Tenant, Read, EVERYBODY;
     CreateGroup = "groups.create", Tenant, Write, ADMINS;
     UpdateGroup = "groups.update", Tenant, Write, ADMINS;
@@ -148,6 +151,7 @@ actions! {
     ShowAccount = "account.show", Own, Read, NOBODY;
     AllowClient = "oauth_clients.allow", Own, Write, NOBODY;
     /// By signing up at one of the tenant's applications.
+    AcceptInvitation = "invitations.accept", Own, Write, NOBODY;
     JoinByClient = "members.join_by_client", Own, Write, NOBODY;
     ChangePassword = "users.change_password", Own, Write, NOBODY;
     ListPersonalTokens = "personal_tokens.list", Own, Read, NOBODY;

@@ -25,6 +25,7 @@ mod fleet;
 mod genesis;
 mod groups;
 mod health;
+mod invitations;
 mod json;
 mod keyring;
 mod landing;

@@ -20,6 +20,7 @@ mod edition;
 mod error;
 pub mod groups;
 pub mod idempotency;
+pub mod invitations;
 pub mod leases;
 pub mod listen;
 pub mod manifests;

@@ -20,6 +20,9 @@ pub(super) fn of(method: &str, path: &str) -> Value {
         }
         ("POST", "/tenants/{tenant}/oauth-clients/{client}/secrets") => json!({}),
         ("PATCH", "/tenants/{tenant}/members/{member}") => json!({ "role": "admin" }),
+        ("POST", "/tenants/{tenant}/invitations") => {
+            json!({ "email": "mallory@example.com", "role": "admin" })
+        }
         ("POST", "/tenants/{tenant}/groups") => json!({ "name": "Taken over" }),
         ("PATCH", "/tenants/{tenant}/groups/{group}") => json!({ "name": "Taken over too" }),
         ("POST", "/tenants/{tenant}/subscriptions") => {

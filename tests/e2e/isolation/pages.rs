@@ -73,6 +73,7 @@ pub(super) const OPEN: &[&str] = &[
     "/forgot",
     "/forgot/reset",
     "/healthz",
+    "/invitations/{token}",
     "/login",
     "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
@@ -99,6 +100,11 @@ pub(super) const OWN: &[Page] = &[both("/account/tokens/{token}/revoke", &[])];
 pub(super) const TENANT: &[Page] = &[
     shown("/t/{tenant}"),
     shown("/t/{tenant}/usage"),
+    both(
+        "/t/{tenant}/members",
+        &[("email", "mallory@example.com"), ("role", "viewer")],
+    ),
+    sent("/t/{tenant}/invitations/{invitation}/resend", &[]),
     both("/t/{tenant}/settings", &[("name", "Taken over")]),
     shown("/t/{tenant}/keys"),
     both("/t/{tenant}/keys/new", &[("name", "mine"), NONCE]),
@@ -109,6 +115,7 @@ pub(super) const TENANT: &[Page] = &[
     both("/t/{tenant}/plans/{plan}/switch", &[]),
     sent("/t/{tenant}/plans/requests/{subscription}/withdraw", &[]),
     both("/t/{tenant}/subscriptions/{subscription}/end", &[]),
+    sent("/t/{tenant}/invitations/{invitation}/revoke", &[]),
     both("/t/{tenant}/keys/{key}/revoke", &[]),
     shown("/t/{tenant}/oauth-clients"),
     both("/t/{tenant}/oauth-clients/new", CLIENT),

@@ -119,6 +119,11 @@ impl World {
         let client = self.make(&format!("{tenant}/oauth-clients"), client).await;
         self.name("client", &client["id"]);
         self.name("secret", &client["secrets"][0]["id"]);
+        let invitation = json!({ "email": "grace@example.com", "role": "viewer" });
+        let invitation = self
+            .make(&format!("{tenant}/invitations"), invitation)
+            .await;
+        self.name("invitation", &invitation["id"]);
         let group = json!({ "name": "Drivers" });
         let group = self.make(&format!("{tenant}/groups"), group).await;
         self.name("group", &group["id"]);

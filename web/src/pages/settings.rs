@@ -19,37 +19,11 @@ pub struct Settings {
     pub form: SettingsForm,
     pub errors: FormErrors,
     pub may_edit: bool,
-    pub members: Vec<MemberRow>,
-}
-
-#[derive(Debug, Clone)]
-pub struct MemberRow {
-    pub email: String,
-    /// `Owner`, `Admin`, `Developer`, `Viewer`, `User`.
-    pub role: String,
-    pub joined_at: Moment,
-    pub is_you: bool,
-}
-
-impl MemberRow {
-    pub(crate) fn initial(&self) -> String {
-        self.email
-            .chars()
-            .take(1)
-            .flat_map(char::to_uppercase)
-            .collect()
-    }
 }
 
 impl Settings {
     #[must_use]
     pub fn sample() -> Self {
-        let member = |email: &str, role: &str, is_you: bool| MemberRow {
-            email: email.to_owned(),
-            role: role.to_owned(),
-            joined_at: samples::ago(Duration::days(40)),
-            is_you,
-        };
         Self {
             shell: samples::tenant_shell(TenantTab::Settings),
             tenant_id: samples::TENANT.to_owned(),
@@ -60,10 +34,6 @@ impl Settings {
             },
             errors: FormErrors::default(),
             may_edit: true,
-            members: vec![
-                member(samples::PERSON, "Owner", true),
-                member("grace@northwind.example", "Developer", false),
-            ],
         }
     }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use time::Duration;
 
 use super::api_keys::ApiKeyRow;
-use super::settings::MemberRow;
+use super::members::{MemberRow, Members};
 use super::subscriptions::SubscriptionCard;
 use crate::format::Moment;
 use crate::forms::tenants::TenantQuery;
@@ -177,7 +177,7 @@ impl TenantDetail {
                 },
             ],
             more_keys: 4,
-            members: super::settings::Settings::sample().members,
+            members: Members::sample_members(),
         }
     }
 

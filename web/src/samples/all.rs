@@ -3,9 +3,9 @@
 use askama::Template;
 
 use crate::pages::{
-    account, admin, api_keys, apis, audit, confirm, consent, landing, nodes, oauth_clients, outbox,
-    overview, password, plan_requests, plans, problem, routes, settings, sign_in, sign_up, tenants,
-    token_keys, upstreams, usage,
+    account, admin, api_keys, apis, audit, confirm, consent, invitations, landing, members, nodes,
+    oauth_clients, outbox, overview, password, plan_requests, plans, problem, routes, settings,
+    sign_in, sign_up, tenants, token_keys, upstreams, usage,
 };
 
 type Rendered = Vec<(&'static str, String)>;
@@ -58,6 +58,18 @@ fn public() -> Result<Rendered, askama::Error> {
             consent::Consent::sample_choice().render()?,
         ),
         ("go-on", consent::GoOn::sample().render()?),
+        (
+            "invitation",
+            invitations::AcceptInvitation::sample().render()?,
+        ),
+        (
+            "invitation-errors",
+            invitations::AcceptInvitation::sample_errors().render()?,
+        ),
+        (
+            "invitation-signed-in",
+            invitations::AcceptInvitation::sample_signed_in().render()?,
+        ),
         ("problem", problem::Problem::sample().render()?),
         (
             "problem-unavailable",
@@ -131,6 +143,15 @@ fn tenant() -> Result<Rendered, askama::Error> {
         ("usage", usage::Usage::sample().render()?),
         ("usage-days", usage::Usage::sample_days().render()?),
         ("usage-empty", usage::Usage::sample_empty().render()?),
+        ("members", members::Members::sample().render()?),
+        (
+            "members-errors",
+            members::Members::sample_errors().render()?,
+        ),
+        (
+            "members-read-only",
+            members::Members::sample_read_only().render()?,
+        ),
         ("settings", settings::Settings::sample().render()?),
         (
             "settings-errors",

@@ -1,8 +1,8 @@
 //! Ids of whatever an event is about: events keep the noun beside the bare UUID.
 
 use domain::id::{
-    ApiId, ApiKeyId, ClientId, EnrolTokenId, GroupId, MemberId, NodeId, PlanId, RouteId,
-    SubscriptionId, TenantId, UpstreamId, UserId,
+    ApiId, ApiKeyId, ClientId, EnrolTokenId, GroupId, InvitationId, MemberId, NodeId, PlanId,
+    RouteId, SubscriptionId, TenantId, UpstreamId, UserId,
 };
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ pub(crate) fn shown(noun: &str, id: Uuid) -> String {
         "api_key" | "personal_token" => ApiKeyId(id).to_string(),
         "enroll_token" => EnrolTokenId(id).to_string(),
         "group" => GroupId(id).to_string(),
+        "invitation" => InvitationId(id).to_string(),
         "member" => MemberId(id).to_string(),
         "node" => NodeId(id).to_string(),
         "plan" => PlanId(id).to_string(),
@@ -29,7 +30,8 @@ pub(crate) fn shown(noun: &str, id: Uuid) -> String {
 /// The UUID in any kind of id.
 pub(crate) fn read(text: &str) -> Option<Uuid> {
     let text = text.trim();
-    let parsers: [fn(&str) -> Option<Uuid>; 12] = [
+    let parsers: [fn(&str) -> Option<Uuid>; 13] = [
+        |text| text.parse::<InvitationId>().ok().map(Uuid::from),
         |text| text.parse::<GroupId>().ok().map(Uuid::from),
         |text| text.parse::<TenantId>().ok().map(Uuid::from),
         |text| text.parse::<ApiKeyId>().ok().map(Uuid::from),

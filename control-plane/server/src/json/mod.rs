@@ -57,6 +57,7 @@ fn nouns() -> OpenApiRouter<App> {
         .merge(crate::authorizers::api())
         .merge(crate::fleet::api())
         .merge(crate::groups::api())
+        .merge(crate::invitations::api())
         .merge(crate::members::api())
         .merge(crate::people::api())
         .merge(crate::oauth_clients::api())

@@ -28,9 +28,9 @@ fn path(route: &DescribedRoute, tenant: TenantId) -> String {
         ("key", "key"),
         ("member", "mem"),
         ("group", "grp"),
+        ("invitation", "inv"),
         ("client", "cli"),
         ("user", "usr"),
-        ("client", "cli"),
     ];
     let mut path = route.path.replace("{tenant}", &tenant.to_string());
     for (name, prefix) in prefixes {

@@ -18,7 +18,10 @@ use crate::authority::Authority;
 use crate::clock::Now;
 
 pub(crate) use json::api;
-pub(crate) use pages::{pages, role_text};
+pub(crate) use pages::{member_row, pages, role_text};
+
+/// People that a page shows.
+pub(crate) const MEMBERS_SHOWN: u32 = 200;
 
 /// Oldest first, after `after`.
 pub(crate) async fn list(

@@ -1,9 +1,11 @@
-//! `/t/{tenant}/settings`: a tenant's name and its people.
+//! `/t/{tenant}/settings`: a tenant's name; how pages show its people.
 
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use axum_extra::extract::Form;
+use domain::id::UserId;
+use domain::member::MemberStatus;
 use domain::permission::Action;
 use domain::role::Role;
 use domain::tenant::TenantName;
@@ -11,26 +13,23 @@ use web::format::moment;
 use web::forms::settings::SettingsForm;
 use web::forms::{FormErrors, seen};
 use web::layout::{TenantTab, Tone};
-use web::pages::settings::{MemberRow, Settings};
+use web::pages::members::MemberRow;
+use web::pages::settings::Settings;
 
-use super::list;
 use crate::action::ActionError;
 use crate::action::Tx;
 use crate::app::App;
 use crate::clock::Now;
-use crate::page::{Answer, Failure, Member, edited_meanwhile, form_errors, go_to, invalid, page};
+use crate::page::{Answer, Member, edited_meanwhile, form_errors, go_to, invalid, page};
 use crate::tenants;
-
-/// People that the settings page shows.
-const MEMBERS_SHOWN: u32 = 200;
 
 pub(crate) fn pages() -> Router<App> {
     Router::new().route("/t/{tenant}/settings", get(show).post(rename))
 }
 
-async fn show(State(app): State<App>, member: Member, now: Now) -> Answer {
+async fn show(member: Member, now: Now) -> Answer {
     let form = filled(&member);
-    page(&build(&app, &member, (form, FormErrors::default()), now).await?)
+    page(&build(&member, (form, FormErrors::default()), now))
 }
 
 fn filled(member: &Member) -> SettingsForm {
@@ -64,14 +63,14 @@ async fn rename(
                         edition: saved.edition,
                         ..form
                     };
-                    return edited_meanwhile(&build(&app, &member, (form, errors), now).await?);
+                    return edited_meanwhile(&build(&member, (form, errors), now));
                 }
                 Err(cause) => form_errors(cause)?,
             }
         }
         Err(errors) => errors,
     };
-    invalid(&build(&app, &member, (form, errors), now).await?)
+    invalid(&build(&member, (form, errors), now))
 }
 
 fn parse(form: &SettingsForm) -> Result<TenantName, FormErrors> {
@@ -83,33 +82,27 @@ fn parse(form: &SettingsForm) -> Result<TenantName, FormErrors> {
     })
 }
 
-async fn build(
-    app: &App,
-    member: &Member,
-    (form, errors): (SettingsForm, FormErrors),
-    now: Now,
-) -> Result<Settings, Failure> {
-    let (authority, tenant) = (&member.authority, &member.tenant);
-    let mut tx = Tx::open(app, authority).await?;
-    let people = list(authority, &mut tx, tenant.id, None, MEMBERS_SHOWN).await?;
-    tx.commit().await?;
-    Ok(Settings {
+fn build(member: &Member, (form, errors): (SettingsForm, FormErrors), now: Now) -> Settings {
+    let tenant = &member.tenant;
+    Settings {
         shell: member.shell(TenantTab::Settings),
         tenant_id: tenant.id.to_string(),
         created_at: moment(tenant.created_at, now.0),
         form,
         errors,
         may_edit: member.may(Action::RenameTenant),
-        members: people
-            .into_iter()
-            .map(|one| MemberRow {
-                is_you: one.user_id == member.person.user,
-                email: one.email,
-                role: role_text(one.standing.role).to_owned(),
-                joined_at: moment(one.created_at, now.0),
-            })
-            .collect(),
-    })
+    }
+}
+
+/// How a page shows somebody. `you`: who looks at it.
+pub(crate) fn member_row(one: domain::member::Member, you: UserId, now: Now) -> MemberRow {
+    MemberRow {
+        is_you: you == one.user_id,
+        is_disabled: one.standing.status == MemberStatus::Disabled,
+        role: role_text(one.standing.role).to_owned(),
+        joined_at: moment(one.created_at, now.0),
+        email: one.email,
+    }
 }
 
 pub(crate) fn role_text(role: Role) -> &'static str {

@@ -157,6 +157,8 @@ async fn who_only_uses_applications_has_no_console() {
     assert_eq!(browser.get(&format!("/t/{tenant}")).await.status, 404);
     let console = browser.get("/console").await;
     assert_eq!((console.status, console.location()), (303, "/account"));
+    let account = browser.get("/account").await;
+    assert!(account.body.contains("there is no console for it"));
     let theirs = stack.program_of(ada, &[]).await;
     let refused = theirs.get(&format!("/tenants/{tenant}/members")).await;
     assert_eq!(refused.status, 403, "{}", refused.body);

@@ -153,6 +153,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .merge(crate::api_keys::pages())
         .merge(crate::oauth_clients::pages())
         .merge(crate::usage::pages())
+        .merge(crate::invitations::pages())
         .merge(crate::members::pages())
         .merge(crate::personal_tokens::pages())
         .merge(crate::admin::pages())

@@ -29,6 +29,7 @@ use crate::clock::Now;
 use crate::passwords::PasswordHash;
 
 pub(crate) use json::api;
+pub(crate) use pages::{too_many, wait_message};
 
 /// `/signup`, `/login`, `/forgot`, `/account`.
 pub(crate) fn pages() -> Router<App> {

@@ -44,8 +44,8 @@ async fn who_signs_up_owns_a_tenant_once_the_code_came_back() {
     // The message is shown once.
     let again = browser.get(done.location()).await;
     assert!(!again.body.contains("is set up."));
-    let settings = browser.get(&format!("{}/settings", done.location())).await;
-    assert!(settings.body.contains("Owner"));
+    let members = browser.get(&format!("{}/members", done.location())).await;
+    assert!(members.body.contains("Owner"));
 }
 
 #[tokio::test]

@@ -15,7 +15,6 @@ use web::format::{moment, thousands};
 use web::forms::tenants::TenantQuery;
 use web::forms::{Choice, FormErrors};
 use web::layout::{Badge, OperatorTab, Tone};
-use web::pages::settings::MemberRow;
 use web::pages::tenants::{TenantDetail, TenantRow, TenantSubscription, Tenants};
 
 use super::{get as find, list, steps};
@@ -200,12 +199,7 @@ pub async fn detail(
             .saturating_sub(shown),
         members: people
             .into_iter()
-            .map(|one| MemberRow {
-                is_you: one.user_id == operator.person.user,
-                email: one.email,
-                role: members::role_text(one.standing.role).to_owned(),
-                joined_at: moment(one.created_at, now.0),
-            })
+            .map(|one| members::member_row(one, operator.person.user, now))
             .collect(),
     })
 }

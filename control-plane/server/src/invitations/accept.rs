@@ -1,0 +1,204 @@
+//! `/invitations/{token}`: who was invited comes in. The page names the tenant and the role, and
+//! says nothing of who has an account; looking at it changes nothing.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use axum_extra::extract::Form;
+use domain::email::Email;
+use domain::id::{MemberId, UserId};
+use domain::invitation::{Invitation, InvitationToken};
+use domain::password::NewPassword;
+use domain::permission::Action;
+use domain::role::Role;
+use domain::user::{PersonName, User};
+use http::StatusCode;
+use serde_json::json;
+use store::PlatformTx;
+use store::users::NewUser;
+use uuid::Uuid;
+use web::forms::FormErrors;
+use web::forms::invitations::AcceptForm;
+use web::layout::Tone;
+use web::pages::invitations::AcceptInvitation;
+
+use crate::action::{self, ActionError, Change, Subject};
+use crate::app::App;
+use crate::authority::Authority;
+use crate::client_address::ClientAddress;
+use crate::clock::Now;
+use crate::members::role_text;
+use crate::page::{Anonymous, Answer, Failure, go_to, invalid, page};
+use crate::people::{subject, too_many, wait_message};
+use crate::problem::Problem;
+use crate::throttle::{self, Network};
+
+const WRONG_ACCOUNT: &str = "This invitation is for another address. Sign out, and open the link \
+    again.";
+const HAS_ACCOUNT: &str = "You have an account already: sign in to accept.";
+
+pub(super) fn pages() -> Router<App> {
+    Router::new().route("/invitations/{token}", get(show).post(accept))
+}
+
+async fn show(
+    State(app): State<App>,
+    visitor: Anonymous,
+    Path(token): Path<String>,
+    now: Now,
+) -> Answer {
+    let mut tx = app.db.platform_tx().await?;
+    let open = open(&mut tx, &token, now).await?;
+    page(&build(
+        &visitor,
+        &open,
+        &token,
+        (AcceptForm::default(), FormErrors::default()),
+    ))
+}
+
+/// One answer for a link that is wrong, used, withdrawn or too old.
+fn gone() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "invitation_not_found",
+        "this invitation is not open: ask for a new one",
+    )
+}
+
+async fn open(tx: &mut PlatformTx, token: &str, now: Now) -> Result<(Invitation, String), Failure> {
+    let hash = InvitationToken::presented(token).hash();
+    let found = store::invitations::find_open(tx, &hash, now.0).await?;
+    Ok(found.ok_or_else(gone)?)
+}
+
+fn build(
+    visitor: &Anonymous,
+    (invitation, tenant): &(Invitation, String),
+    token: &str,
+    (form, errors): (AcceptForm, FormErrors),
+) -> AcceptInvitation {
+    AcceptInvitation {
+        shell: visitor.shell(),
+        tenant: tenant.clone(),
+        role: role_text(invitation.role).to_owned(),
+        path: format!("/invitations/{token}"),
+        signed_in_as: visitor.email.clone(),
+        form,
+        errors,
+    }
+}
+
+async fn accept(
+    State(app): State<App>,
+    visitor: Anonymous,
+    ClientAddress(address): ClientAddress,
+    Path(token): Path<String>,
+    now: Now,
+    Form(form): Form<AcceptForm>,
+) -> Answer {
+    let network = Network::from(address);
+    let taken = throttle::ATTEMPTS.take(&app, network, now).await?;
+    let mut tx = app.db.platform_tx().await?;
+    let open = open(&mut tx, &token, now).await?;
+    let answer = |errors| build(&visitor, &open, &token, (form.clone(), errors));
+    if let Err(wait) = taken {
+        return too_many(&answer(wait_message(wait)), wait);
+    }
+    let found = match &visitor.email {
+        Some(email) => known(&mut tx, email, &open.0).await?,
+        None => newcomer(&app, &mut tx, &form, (&visitor, &open.0), now).await?,
+    };
+    let user = match found {
+        Ok(user) => user,
+        Err(errors) => return invalid(&answer(errors)),
+    };
+    let authority = Authority::person(user.id, user.email.clone()).of_request(visitor.request_id());
+    let role = join(&authority, &mut tx, (&user, &open.0), now).await?;
+    tx.commit().await?;
+    throttle::ATTEMPTS.give_back(&app, network).await?;
+    if visitor.email.is_none() {
+        visitor.sign_in(user.id, &user.email).await?;
+    }
+    let text = format!("Welcome to {}.", open.1);
+    visitor.flash(Tone::Good, &text).await?;
+    match role {
+        // Nothing of the console is theirs.
+        Role::User => go_to("/account"),
+        _ => go_to(&format!("/t/{}", open.0.tenant_id)),
+    }
+}
+
+/// Somebody who is signed in, if the mail was to them.
+async fn known(
+    tx: &mut PlatformTx,
+    email: &str,
+    invitation: &Invitation,
+) -> Result<Result<User, FormErrors>, Failure> {
+    let email = Email::parse(email).map_err(ActionError::from)?;
+    let user = store::users::find_by_email(tx, &email).await?;
+    Ok(user
+        .filter(|user| user.email == invitation.email && user.email_confirmed_at.is_some())
+        .ok_or_else(|| FormErrors::of(FormErrors::FORM, WRONG_ACCOUNT)))
+}
+
+/// Somebody new, whose address the link has confirmed.
+async fn newcomer(
+    app: &App,
+    tx: &mut PlatformTx,
+    form: &AcceptForm,
+    (visitor, invitation): (&Anonymous, &Invitation),
+    now: Now,
+) -> Result<Result<User, FormErrors>, Failure> {
+    let email = Email::parse(&invitation.email).map_err(ActionError::from)?;
+    let mut errors = FormErrors::default();
+    let name = PersonName::parse(&form.name).map_err(|error| errors.add(error));
+    let password = NewPassword::parse(&form.password, &email).map_err(|error| errors.add(error));
+    let (Ok(name), Ok(password)) = (name, password) else {
+        return Ok(Err(errors));
+    };
+    let hash = app.passwords.hash(&password).await?;
+    if store::users::find_by_email(tx, &email).await?.is_some() {
+        return Ok(Err(FormErrors::of(FormErrors::FORM, HAS_ACCOUNT)));
+    }
+    let row = NewUser {
+        id: UserId(Uuid::now_v7()),
+        email: &email,
+        name: &name,
+        password_hash: Some(hash.as_str()),
+        email_confirmed_at: Some(now.0),
+    };
+    let user = store::users::insert(tx, &row).await?;
+    let authority = Authority::person(user.id, user.email.clone()).of_request(visitor.request_id());
+    let after = json!({ "email": user.email });
+    let change = (subject(&user), Change::created(&after));
+    action::audit(tx, &authority, Action::CreateUser, change, now).await?;
+    Ok(Ok(user))
+}
+
+/// Uses the invitation up. Who is a member by other ways meanwhile stays what they are.
+async fn join(
+    authority: &Authority,
+    tx: &mut PlatformTx,
+    (user, invitation): (&User, &Invitation),
+    now: Now,
+) -> Result<Role, ActionError> {
+    authority.require(Action::AcceptInvitation)?;
+    let tenant = invitation.tenant_id;
+    store::invitations::delete(tx, tenant, invitation.id).await?;
+    if let Some(member) = store::members::find_by_user(tx, tenant, user.id).await? {
+        return Ok(member.standing.role);
+    }
+    let id = MemberId(Uuid::now_v7());
+    let member = store::members::insert(tx, tenant, id, user.id, invitation.role).await?;
+    let subject = Subject {
+        tenant: Some(tenant),
+        noun: "member",
+        id: member.id.0,
+        label: &member.email,
+    };
+    let after = json!({ "email": member.email, "role": invitation.role });
+    let change = (subject, Change::created(&after));
+    action::audit(tx, authority, Action::AcceptInvitation, change, now).await?;
+    Ok(invitation.role)
+}

@@ -1,0 +1,155 @@
+//! Invitations: by mail into a tenant. Who holds the link of a mail has proven the address; a link
+//! that was used, withdrawn, replaced or ran out is as one that never was.
+
+mod accept;
+mod json;
+mod pages;
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use domain::email::Email;
+use domain::id::{InvitationId, TenantId};
+use domain::invitation::{Invitation, InvitationToken, LIFETIME};
+use domain::permission::Action;
+use domain::role::Role;
+use serde_json::{Value, json};
+use store::Conn;
+use store::invitations::NewInvitation;
+use uuid::Uuid;
+
+use crate::action::{self, ActionError, Change, Subject};
+use crate::app::App;
+use crate::authority::Authority;
+use crate::clock::Now;
+use crate::mail::{self, Letter};
+use crate::random;
+
+pub(crate) use json::api;
+
+/// `/t/{tenant}/members` with what stands there of invitations, and `/invitations/{token}`.
+pub(crate) fn pages() -> Router<App> {
+    accept::pages().merge(pages::pages())
+}
+
+/// Oldest first, after `after`.
+pub(crate) async fn list(
+    authority: &Authority,
+    tx: &mut Conn,
+    tenant: TenantId,
+    after: Option<InvitationId>,
+    limit: u32,
+) -> Result<Vec<Invitation>, ActionError> {
+    authority.require_in(Action::ListInvitations, tenant)?;
+    Ok(store::invitations::list(tx, tenant, after, limit).await?)
+}
+
+/// Mails a link. Wake the mailer after the transaction.
+pub(crate) async fn create(
+    app: &App,
+    authority: &Authority,
+    tx: &mut Conn,
+    (tenant, email, role): (TenantId, &Email, Role),
+    now: Now,
+) -> Result<Invitation, ActionError> {
+    action::require_change_in(authority, tx, Action::CreateInvitation, tenant).await?;
+    if role == Role::Owner {
+        authority.require_in(Action::ManageOwners, tenant)?;
+    }
+    let token = InvitationToken::mint(random::bytes());
+    let new = NewInvitation {
+        id: InvitationId(Uuid::now_v7()),
+        email,
+        role,
+        hash: token.hash(),
+        expires_at: now.0 + LIFETIME,
+    };
+    let made = store::invitations::insert(tx, tenant, &new, now.0).await?;
+    post(app, tx, (&made, &token)).await?;
+    let change = (subject(&made), Change::created(&shown(&made)));
+    action::audit(tx, authority, Action::CreateInvitation, change, now).await?;
+    Ok(made)
+}
+
+/// Mails another link in place of the one before. Wake the mailer after the transaction.
+pub(crate) async fn resend(
+    app: &App,
+    authority: &Authority,
+    tx: &mut Conn,
+    (tenant, id): (TenantId, InvitationId),
+    now: Now,
+) -> Result<Invitation, ActionError> {
+    action::require_change_in(authority, tx, Action::CreateInvitation, tenant).await?;
+    let before = store::invitations::get(tx, tenant, id).await?;
+    if before.role == Role::Owner {
+        authority.require_in(Action::ManageOwners, tenant)?;
+    }
+    before.resend(now.0)?;
+    let token = InvitationToken::mint(random::bytes());
+    let until = now.0 + LIFETIME;
+    let hash = token.hash();
+    let after = store::invitations::renew(tx, (tenant, id), &hash, until, now.0).await?;
+    post(app, tx, (&after, &token)).await?;
+    let change = (
+        subject(&after),
+        Change::updated(&shown(&before), &shown(&after)),
+    );
+    action::audit(tx, authority, Action::CreateInvitation, change, now).await?;
+    Ok(after)
+}
+
+/// The link works no more.
+pub(crate) async fn revoke(
+    authority: &Authority,
+    tx: &mut Conn,
+    (tenant, id): (TenantId, InvitationId),
+    now: Now,
+) -> Result<(), ActionError> {
+    action::require_change_in(authority, tx, Action::RevokeInvitation, tenant).await?;
+    let invitation = store::invitations::get(tx, tenant, id).await?;
+    store::invitations::delete(tx, tenant, id).await?;
+    let change = (subject(&invitation), Change::removed(&shown(&invitation)));
+    action::audit(tx, authority, Action::RevokeInvitation, change, now).await
+}
+
+async fn post(
+    app: &App,
+    tx: &mut Conn,
+    (invitation, token): (&Invitation, &InvitationToken),
+) -> Result<(), ActionError> {
+    let tenant = store::tenants::get(tx, invitation.tenant_id).await?;
+    let to = Email::parse(&invitation.email)?;
+    let body = format!(
+        "You are invited to join {} as {}. To accept, open this link:\n\n    {}/invitations/{}\n\n\
+         It works once, until {}. If you do not know who invites you, ignore this mail.\n",
+        tenant.name,
+        crate::members::role_text(invitation.role).to_lowercase(),
+        app.public_url,
+        token.reveal(),
+        web::format::absolute(invitation.expires_at),
+    );
+    let letter = Letter {
+        to: &to,
+        tenant: Some(tenant.id),
+        subject: &format!("You are invited to {}", tenant.name),
+        body: &body,
+    };
+    Ok(mail::post(tx, letter).await?)
+}
+
+fn subject(invitation: &Invitation) -> Subject<'_> {
+    Subject {
+        tenant: Some(invitation.tenant_id),
+        noun: "invitation",
+        id: invitation.id.0,
+        label: &invitation.email,
+    }
+}
+
+fn shown(invitation: &Invitation) -> Value {
+    json!({
+        "email": invitation.email,
+        "role": invitation.role,
+        "expires_at": web::format::rfc3339(invitation.expires_at),
+    })
+}
