@@ -92,8 +92,7 @@ fn build(
 async fn accept(
     State(app): State<App>,
     visitor: Anonymous,
-    ClientAddress(address): ClientAddress,
-    Path(token): Path<String>,
+    (ClientAddress(address), Path(token)): (ClientAddress, Path<String>),
     now: Now,
     Form(form): Form<AcceptForm>,
 ) -> Answer {
