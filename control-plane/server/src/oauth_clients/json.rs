@@ -55,7 +55,7 @@ pub(super) struct ClientInput {
     /// `own_tenant`, or `any_tenant`: members of others may use it once they allowed it.
     #[serde(default = "own_tenant")]
     pub(super) serves: String,
-    /// Who becomes a user of the tenant by signing up at it: `nobody`, `domains` or `anybody`.
+    /// Who else becomes a user of the tenant by signing in at it: `nobody`, `domains` or `anybody`.
     #[serde(default = "nobody")]
     pub(super) sign_up: String,
     #[serde(default)]
