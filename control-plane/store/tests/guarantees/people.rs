@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use domain::conflict::Conflict;
 use domain::email::{CodePurpose, Email};
+use domain::id::{MemberId, TenantId};
 use domain::member::{Attributes, MemberStatus, Standing};
 use domain::personal_token::{PlainToken, TokenName};
 use domain::role::Role;
@@ -18,42 +19,65 @@ use time::Duration;
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
 
+/// How an owner ceases to be one who can come in.
+#[derive(Debug, Clone, Copy)]
+enum Exit {
+    StepDown,
+    Disabled,
+    Removed,
+}
+
+impl Exit {
+    async fn take(self, db: store::Db, tenant: TenantId, member: MemberId) -> store::Result<()> {
+        let mut tx = db.tenant_tx(tenant).await?;
+        let (role, status) = match self {
+            Exit::StepDown => (Role::Admin, MemberStatus::Active),
+            Exit::Disabled => (Role::Owner, MemberStatus::Disabled),
+            Exit::Removed => {
+                members::delete(&mut tx, tenant, member, super::now()).await?;
+                return tx.commit().await;
+            }
+        };
+        let edit = MemberEdit {
+            standing: Standing { role, status },
+            attributes: Attributes::default(),
+        };
+        members::update(&mut tx, (tenant, member), &edit, None, super::now()).await?;
+        tx.commit().await
+    }
+}
+
 #[tokio::test]
-async fn of_two_owners_who_step_down_at_once_one_stays() {
+async fn of_two_owners_who_go_at_once_one_stays_whatever_way_they_go() {
+    use Exit::{Disabled, Removed, StepDown};
     let world = World::new().await;
-    let tenant = world.tenant("t").await;
-    let (one, _) = world.member(tenant, Role::Owner).await;
-    let (two, _) = world.member(tenant, Role::Owner).await;
-    let step_down = |member| {
-        let db = world.db.clone();
-        async move {
-            let mut tx = db.tenant_tx(tenant).await?;
-            let edit = MemberEdit {
-                standing: Standing {
-                    role: Role::Admin,
-                    status: MemberStatus::Active,
-                },
-                attributes: Attributes::default(),
-            };
-            members::update(&mut tx, (tenant, member), &edit, None, super::now()).await?;
-            tx.commit().await
-        }
-    };
-    let (first, second) = tokio::join!(step_down(one), step_down(two));
-    let stayed = [first, second]
-        .into_iter()
-        .filter(|result| matches!(result, Err(Error::Conflict(Conflict::LastOwner))))
-        .count();
-    assert_eq!(stayed, 1);
-    let mut tx = world.db.tenant_tx(tenant).await.unwrap();
-    let owners = members::list(&mut tx, tenant, None, 10).await.unwrap();
-    assert_eq!(
-        owners
-            .iter()
-            .filter(|m| m.standing.role == Role::Owner)
-            .count(),
-        1
-    );
+    for (one, two) in [
+        (StepDown, StepDown),
+        (Disabled, Disabled),
+        (Removed, Removed),
+        (Removed, Disabled),
+    ] {
+        let tenant = world.tenant("t").await;
+        let (first, _) = world.member(tenant, Role::Owner).await;
+        let (second, _) = world.member(tenant, Role::Owner).await;
+        let (first, second) = tokio::join!(
+            one.take(world.db.clone(), tenant, first),
+            two.take(world.db.clone(), tenant, second)
+        );
+        let stayed = [first, second]
+            .into_iter()
+            .filter(|result| matches!(result, Err(Error::Conflict(Conflict::LastOwner))))
+            .count();
+        assert_eq!(stayed, 1, "{one:?} {two:?}");
+        let mut tx = world.db.tenant_tx(tenant).await.unwrap();
+        let left = members::list(&mut tx, tenant, None, 10).await.unwrap();
+        let owner = Standing {
+            role: Role::Owner,
+            status: MemberStatus::Active,
+        };
+        let owners = left.iter().filter(|member| member.standing == owner);
+        assert_eq!(owners.count(), 1, "{one:?} {two:?}");
+    }
 }
 
 #[tokio::test]
