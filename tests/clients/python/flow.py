@@ -53,7 +53,10 @@ except jwt.InvalidAudienceError:
 
 info = session.get(metadata["userinfo_endpoint"]).json()
 assert info["sub"] == identity["sub"]
-called = session.get(os.environ["API"])
+for _ in range(500):
+    called = session.get(os.environ["API"])
+    if called.status_code != 503:  # the first request draws the tenant's quota
+        break
 assert called.status_code == 200, called.text
 assert os.environ["TENANT"] in called.text
 

@@ -52,6 +52,17 @@ async fn call(stack: &Stack, token: &str) -> (StatusCode, Value) {
     (status, answer.json().await.unwrap_or_default())
 }
 
+/// The first requests of a period draw the tenant's quota, which a busy machine answers late.
+async fn is_let_in(stack: &Stack, token: &str) -> Value {
+    until("the token is let in", Duration::from_secs(20), async || {
+        let (status, seen) = call(stack, token).await;
+        let is_drawing = status == StatusCode::SERVICE_UNAVAILABLE;
+        assert!(is_drawing || status == StatusCode::OK, "{status} {seen}");
+        (!is_drawing).then_some(seen)
+    })
+    .await
+}
+
 fn text<'a>(tokens: &'a Value, name: &str) -> &'a str {
     tokens[name].as_str().expect("a token")
 }
@@ -62,8 +73,7 @@ async fn a_token_opens_its_api_on_a_node_until_it_is_revoked() {
     let mut visitor = Visitor::new(&stack.report);
     let first = tokens(&stack, &mut visitor).await;
     let access = text(&first, "access_token");
-    let (status, seen) = call(&stack, access).await;
-    assert_eq!(status, StatusCode::OK, "{seen}");
+    let seen = is_let_in(&stack, access).await;
     // The demo upstream answers with what it got.
     let got = seen.to_string();
     assert!(got.contains(&demo(&stack).tenant_id), "{got}");
@@ -85,8 +95,8 @@ async fn a_token_opens_its_api_on_a_node_until_it_is_revoked() {
         let (status, seen) = call(&stack, &wrong).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{wrong}: {seen}");
     }
-    let (status, _) = call(&stack, access).await;
-    assert_eq!(status, StatusCode::OK, "it was remembered");
+    // It was remembered, and is good still.
+    is_let_in(&stack, access).await;
 
     let client = demo(&stack).oauth_client_id.clone();
     let revoke = async |token: &str| {
@@ -111,13 +121,13 @@ async fn a_token_opens_its_api_on_a_node_until_it_is_revoked() {
 
     let second = tokens(&stack, &mut visitor).await;
     let access = text(&second, "access_token");
-    assert_eq!(call(&stack, access).await.0, StatusCode::OK);
+    is_let_in(&stack, access).await;
     revoke(text(&second, "refresh_token")).await;
     refused(access, "a token of a revoked grant").await;
 
     let third = tokens(&stack, &mut visitor).await;
     let access = text(&third, "access_token");
-    assert_eq!(call(&stack, access).await.0, StatusCode::OK);
+    is_let_in(&stack, access).await;
     let csrf = visitor.form_token().await;
     visitor.post("/logout", &[("csrf_token", &csrf)]).await;
     refused(access, "a token of a session that was signed out").await;
@@ -147,6 +157,6 @@ async fn what_was_begun_goes_on_after_the_control_plane_restarted() {
         text(&again, "access_token"),
         text(&again, "refreshed"),
     ] {
-        assert_eq!(call(&stack, token).await.0, StatusCode::OK);
+        is_let_in(&stack, token).await;
     }
 }
