@@ -136,7 +136,7 @@ async fn ensure_operator(
 ) -> Result<UserId, CommandError> {
     match store::users::find_by_email(tx, email).await? {
         Some(user) => {
-            store::users::set_password(tx, user.id, hash.as_str()).await?;
+            store::users::set_password(tx, user.id, Some(hash.as_str()), now.0).await?;
             let role = Some(PlatformRole::Operator);
             store::users::set_platform_role(tx, user.id, role).await?;
             Ok(user.id)

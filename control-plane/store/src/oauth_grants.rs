@@ -24,7 +24,8 @@ pub struct OauthGrant {
     pub tenant_id: TenantId,
     pub client_id: ClientId,
     pub user_id: UserId,
-    pub session_hash: Option<[u8; 32]>,
+    /// The sign-in that it came of.
+    pub login_id: Option<Uuid>,
     pub scopes: Vec<String>,
     /// Audiences that were asked for (RFC 8707); empty: those that the tenant can call.
     pub resources: Vec<String>,
@@ -59,14 +60,14 @@ pub struct NewCode<'a> {
 /// Keeps a grant and the code that opens it. One statement each.
 pub async fn insert(tx: &mut PlatformTx, grant: &OauthGrant, code: &NewCode<'_>) -> Result<()> {
     sqlx::query!(
-        "insert into oauth_grants (id, tenant_id, client_id, user_id, session_hash, scopes,
+        "insert into oauth_grants (id, tenant_id, client_id, user_id, login_id, scopes,
             resources, nonce, auth_time, amr, expires_at)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         grant.id,
         grant.tenant_id.0,
         grant.client_id.0,
         grant.user_id.0,
-        grant.session_hash.as_ref().map(|hash| &hash[..]),
+        grant.login_id,
         &grant.scopes,
         &grant.resources,
         grant.nonce,
@@ -117,7 +118,7 @@ pub async fn use_code(
         where c.hash = old.hash and g.id = c.grant_id
         returning old.used_at is not null as "was_used!", c.redirect_uri, c.challenge,
             c.expires_at as code_expires_at, g.revoked_at is not null as "is_revoked!",
-            g.id, g.tenant_id, g.client_id, g.user_id, g.session_hash, g.scopes, g.resources,
+            g.id, g.tenant_id, g.client_id, g.user_id, g.login_id, g.scopes, g.resources,
             g.nonce, g.auth_time, g.amr, g.expires_at"#,
         &hash[..],
         now
@@ -137,7 +138,7 @@ pub async fn use_code(
                     tenant_id: row.tenant_id.into(),
                     client_id: row.client_id.into(),
                     user_id: row.user_id.into(),
-                    session_hash: session_hash(row.session_hash)?,
+                    login_id: row.login_id,
                     scopes: row.scopes,
                     resources: row.resources,
                     nonce: row.nonce,
@@ -147,12 +148,6 @@ pub async fn use_code(
                 },
             })
         })
-        .transpose()
-}
-
-fn session_hash(stored: Option<Vec<u8>>) -> Result<Option<[u8; 32]>> {
-    stored
-        .map(|bytes| crate::rows::bytes32("session hash", &bytes))
         .transpose()
 }
 
@@ -183,7 +178,7 @@ pub async fn turn(
         from old where g.id = old.id
         returning old.sequence as "was!", old.rotated_at as was_rotated_at,
             g.revoked_at is not null as "is_revoked!",
-            g.id, g.tenant_id, g.client_id, g.user_id, g.session_hash, g.scopes, g.resources,
+            g.id, g.tenant_id, g.client_id, g.user_id, g.login_id, g.scopes, g.resources,
             g.nonce, g.auth_time, g.amr, g.expires_at"#,
         id,
         i32::try_from(sequence).unwrap_or(-1),
@@ -202,7 +197,7 @@ pub async fn turn(
                     tenant_id: row.tenant_id.into(),
                     client_id: row.client_id.into(),
                     user_id: row.user_id.into(),
-                    session_hash: session_hash(row.session_hash)?,
+                    login_id: row.login_id,
                     scopes: row.scopes,
                     resources: row.resources,
                     nonce: row.nonce,
@@ -222,7 +217,7 @@ pub async fn find_live(
     now: OffsetDateTime,
 ) -> Result<Option<(OauthGrant, u32)>> {
     let found = sqlx::query!(
-        "select id, tenant_id, client_id, user_id, session_hash, scopes, resources, nonce,
+        "select id, tenant_id, client_id, user_id, login_id, scopes, resources, nonce,
             auth_time, amr, expires_at, sequence
         from oauth_grants where id = $1 and revoked_at is null and expires_at > $2",
         id,
@@ -237,7 +232,7 @@ pub async fn find_live(
                 tenant_id: row.tenant_id.into(),
                 client_id: row.client_id.into(),
                 user_id: row.user_id.into(),
-                session_hash: session_hash(row.session_hash)?,
+                login_id: row.login_id,
                 scopes: row.scopes,
                 resources: row.resources,
                 nonce: row.nonce,
@@ -369,18 +364,18 @@ pub async fn revoke(tx: &mut PlatformTx, grant: Uuid, now: OffsetDateTime) -> Re
     Ok(())
 }
 
-/// Ends the grants that came of a browser session, but for those that were to outlive it. Served by
-/// `oauth_grants_session`.
-pub async fn revoke_of_session(
+/// Ends the grants that came of a sign-in, but for those that were to outlive it. Served by
+/// `oauth_grants_login`.
+pub(crate) async fn revoke_of_login(
     tx: &mut PlatformTx,
-    session_hash: &[u8; 32],
+    login: Uuid,
     now: OffsetDateTime,
 ) -> Result<()> {
     let ended = sqlx::query!(
         "update oauth_grants set revoked_at = $2
-        where session_hash = $1 and revoked_at is null and not 'offline_access' = any(scopes)
+        where login_id = $1 and revoked_at is null and not 'offline_access' = any(scopes)
         returning id, tenant_id",
-        &session_hash[..],
+        login,
         now
     )
     .fetch_all(&mut **tx)
@@ -392,7 +387,11 @@ pub async fn revoke_of_session(
 }
 
 /// Ends all that a person gave to applications. Served by `oauth_grants_user`.
-pub async fn revoke_of_user(tx: &mut PlatformTx, user: UserId, now: OffsetDateTime) -> Result<()> {
+pub(crate) async fn revoke_of_user(
+    tx: &mut PlatformTx,
+    user: UserId,
+    now: OffsetDateTime,
+) -> Result<()> {
     let ended = sqlx::query!(
         "update oauth_grants set revoked_at = $2 where user_id = $1 and revoked_at is null
         returning id, tenant_id",

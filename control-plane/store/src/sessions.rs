@@ -5,15 +5,23 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use domain::id::UserId;
 use snapshot::chunk::sha256;
+use time::{Duration, OffsetDateTime};
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error as StoreError, Result as StoreResult};
+use uuid::Uuid;
 
 use crate::{Db, PlatformTx, Result};
 
 /// The entry of a session that holds its person's id, so that all of a person's sessions can be
 /// ended.
 pub const USER_KEY: &str = "user_id";
+/// The entry that holds the id of the sign-in.
+pub const LOGIN_KEY: &str = "login_id";
+/// The entry that says when its person last proved who they are, in Unix seconds.
+pub const SIGNED_IN_KEY: &str = "signed_in_at";
+/// However often it is used, a session ends this long after its person proved who they are.
+const LIFETIME_MAX: Duration = Duration::days(90);
 
 #[derive(Debug, Clone)]
 pub struct Sessions {
@@ -42,22 +50,23 @@ impl Sessions {
     }
 
     async fn write(&self, record: &Record) -> Result<()> {
-        let user: Option<UserId> = record
-            .data
-            .get(USER_KEY)
-            .and_then(|id| id.as_str())
-            .and_then(|id| id.parse().ok());
+        let text = |key| record.data.get(key).and_then(serde_json::Value::as_str);
+        let user: Option<UserId> = text(USER_KEY).and_then(|id| id.parse().ok());
+        let login: Option<Uuid> = text(LOGIN_KEY).and_then(|id| id.parse().ok());
         let data =
             serde_json::to_value(&record.data).map_err(|_| crate::Error::corrupt("session"))?;
         let mut tx = self.db.platform_tx().await?;
         sqlx::query!(
-            "insert into sessions (hash, user_id, data, expires_at) values ($1, $2, $3, $4)
-            on conflict (hash) do update set user_id = excluded.user_id, data = excluded.data,
+            "insert into sessions (hash, user_id, login_id, data, expires_at)
+            values ($1, $2, $3, $4, $5)
+            on conflict (hash) do update set user_id = excluded.user_id,
+                login_id = excluded.login_id, data = excluded.data,
                 expires_at = excluded.expires_at",
             &hash(&record.id)[..],
             user.map(|id| id.0),
+            login,
             data,
-            record.expiry_date
+            expires_at(record)
         )
         .execute(&mut *tx)
         .await?;
@@ -94,16 +103,81 @@ impl Sessions {
     }
 }
 
-/// Ends every session of a person. Served by `sessions_user`.
-pub async fn delete_of_user(tx: &mut PlatformTx, user: UserId) -> Result<()> {
+fn expires_at(record: &Record) -> OffsetDateTime {
+    let signed_in_at = record.data.get(SIGNED_IN_KEY).and_then(|at| at.as_i64());
+    let end = signed_in_at
+        .and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok())
+        .map(|at| at + LIFETIME_MAX);
+    end.map_or(record.expiry_date, |end| end.min(record.expiry_date))
+}
+
+/// A browser in which somebody is signed in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Browser {
+    pub login_id: Uuid,
+    /// How it names itself (`User-Agent`).
+    pub agent: String,
+    pub address: String,
+    pub amr: Vec<String>,
+    pub signed_in_at: OffsetDateTime,
+    /// To the hour.
+    pub seen_at: OffsetDateTime,
+}
+
+/// Where a person is signed in, the last seen first. Served by `sessions_user`.
+pub async fn list_of_user(tx: &mut PlatformTx, user: UserId, limit: u32) -> Result<Vec<Browser>> {
+    let rows = sqlx::query!(
+        r#"select login_id as "login_id!", data->>'agent' as agent, data->>'address' as address,
+            data->'amr' as amr, (data->>'signed_in_at')::bigint as signed_in_at,
+            (data->>'seen_at')::bigint as seen_at
+        from sessions
+        where user_id = $1 and login_id is not null and expires_at > now()
+        order by (data->>'seen_at')::bigint desc, login_id limit $2"#,
+        user.0,
+        i64::from(limit)
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let at = |seconds: Option<i64>| {
+        OffsetDateTime::from_unix_timestamp(seconds.unwrap_or(0))
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    };
+    Ok(rows
+        .into_iter()
+        .map(|row| Browser {
+            login_id: row.login_id,
+            agent: row.agent.unwrap_or_default(),
+            address: row.address.unwrap_or_default(),
+            amr: row
+                .amr
+                .and_then(|amr| serde_json::from_value(amr).ok())
+                .unwrap_or_default(),
+            signed_in_at: at(row.signed_in_at),
+            seen_at: at(row.seen_at),
+        })
+        .collect())
+}
+
+/// Ends a sign-in: its session, and what applications got in it but for what was to outlive it
+/// (`offline_access`). Served by `sessions_login`.
+pub async fn end(tx: &mut PlatformTx, login: Uuid, now: OffsetDateTime) -> Result<()> {
+    sqlx::query!("delete from sessions where login_id = $1", login)
+        .execute(&mut **tx)
+        .await?;
+    crate::oauth_grants::revoke_of_login(tx, login, now).await
+}
+
+/// Ends every sign-in of a person and all that they gave to applications. Served by
+/// `sessions_user`.
+pub async fn end_of_user(tx: &mut PlatformTx, user: UserId, now: OffsetDateTime) -> Result<()> {
     sqlx::query!("delete from sessions where user_id = $1", user.0)
         .execute(&mut **tx)
         .await?;
-    Ok(())
+    crate::oauth_grants::revoke_of_user(tx, user, now).await
 }
 
 /// What identifies a session in the database.
-pub fn hash(id: &Id) -> [u8; 32] {
+fn hash(id: &Id) -> [u8; 32] {
     sha256(&id.0.to_be_bytes())
 }
 

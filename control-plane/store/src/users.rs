@@ -92,8 +92,14 @@ pub async fn get(tx: &mut PlatformTx, id: UserId) -> Result<User> {
         .ok_or(Error::NotFound { what: "user" })
 }
 
-/// Sets a password: the lock is lifted, and every session of the person ends.
-pub async fn set_password(tx: &mut PlatformTx, id: UserId, password_hash: &str) -> Result<()> {
+/// Sets a password, or takes it away: the lock is lifted, and every sign-in of the person and all
+/// that came of it ends.
+pub async fn set_password(
+    tx: &mut PlatformTx,
+    id: UserId,
+    password_hash: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<()> {
     sqlx::query!(
         "update users set password_hash = $2, failed_sign_ins = 0, locked_until = null
         where id = $1",
@@ -102,7 +108,7 @@ pub async fn set_password(tx: &mut PlatformTx, id: UserId, password_hash: &str) 
     )
     .execute(&mut **tx)
     .await?;
-    crate::sessions::delete_of_user(tx, id).await
+    crate::sessions::end_of_user(tx, id, now).await
 }
 
 pub async fn rename(tx: &mut PlatformTx, id: UserId, name: &PersonName) -> Result<()> {

@@ -52,8 +52,8 @@ pub(super) async fn ensure(
             let password_hash = hash(app, &password, &email).await?;
             let user = match found {
                 Some(user) => {
-                    let stored = password_hash.as_str();
-                    store::users::set_password(&mut tx, user.id, stored).await?;
+                    let stored = Some(password_hash.as_str());
+                    store::users::set_password(&mut tx, user.id, stored, now.0).await?;
                     user.id
                 }
                 None => {

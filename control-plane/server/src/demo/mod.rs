@@ -112,7 +112,7 @@ async fn ensure_operator(
     let hash = hash(app, &password, &email).await?;
     let user = match &found {
         Some(user) => {
-            store::users::set_password(&mut tx, user.id, hash.as_str()).await?;
+            store::users::set_password(&mut tx, user.id, Some(hash.as_str()), now.0).await?;
             revoke_old_token(system, &mut tx, user.id, now).await?;
             user.id
         }

@@ -28,7 +28,7 @@ use crate::authority::Authority;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
 use crate::members::role_text;
-use crate::page::{Anonymous, Answer, Failure, go_to, invalid, page};
+use crate::page::{Anonymous, Answer, Failure, SignIn, amr, go_to, invalid, page};
 use crate::people::{subject, too_many, wait_message};
 use crate::problem::Problem;
 use crate::throttle::{self, Network};
@@ -117,7 +117,12 @@ async fn accept(
     tx.commit().await?;
     throttle::ATTEMPTS.give_back(&app, network).await?;
     if visitor.email.is_none() {
-        visitor.sign_in(user.id, &user.email).await?;
+        let who = SignIn {
+            user: user.id,
+            email: &user.email,
+            amr: &[amr::PASSWORD],
+        };
+        visitor.sign_in(&app, &who).await?;
     }
     let text = format!("Welcome to {}.", open.1);
     visitor.flash(Tone::Good, &text).await?;

@@ -406,7 +406,7 @@ async fn grant(
         tenant_id: tenant,
         client_id: client.id,
         user_id: login.user,
-        session_hash: Some(login.session_hash),
+        login_id: Some(login.id),
         scopes: wanted.scopes.clone(),
         resources: wanted.resources.clone(),
         nonce: wanted.nonce.clone(),

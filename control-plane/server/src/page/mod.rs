@@ -28,7 +28,7 @@ use crate::problem::Problem;
 pub(crate) use forms::FormKey;
 pub(crate) use nonce::{Nonce, once};
 pub(crate) use people::{Anonymous, Member, Operator, SignedIn};
-pub(crate) use session::Login;
+pub(crate) use session::{Login, SignIn, amr};
 
 /// What a page handler returns.
 pub(crate) type Answer = Result<Response, Failure>;

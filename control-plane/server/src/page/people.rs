@@ -9,8 +9,9 @@ use domain::role::{PlatformRole, Role};
 use domain::subscription::SubscriptionStatus;
 use domain::tenant::{Tenant, TenantStatus};
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
 use store::PlatformTx;
+use time::Duration;
 use tower_sessions::Session;
 use web::layout::{
     Flash, Nav, OperatorNav, OperatorTab, Shell, TenantLink, TenantNav, TenantTab, Tone,
@@ -18,9 +19,10 @@ use web::layout::{
 
 use super::Failure;
 use super::forms::FormToken;
-use super::session::{self, Login};
+use super::session::{self, Device, Login, SignIn};
 use crate::app::App;
 use crate::authority::Authority;
+use crate::client_address::ClientAddress;
 use crate::clock::Now;
 use crate::problem::Problem;
 use crate::telemetry::RequestId;
@@ -30,9 +32,15 @@ const TENANTS_MAX: u32 = 100;
 /// More requests than this are shown as this many.
 const PENDING_MAX: u32 = 100;
 
+/// What is kept of a browser's name for itself.
+const AGENT_CHARS_MAX: usize = 300;
+/// Whoever changes how they sign in proved who they are not longer ago than this.
+const FRESH_FOR: Duration = Duration::minutes(15);
+
 /// What every page knows about its visitor.
 struct Visit {
     session: Session,
+    device: Device,
     form_token: String,
     flash: Option<Flash>,
     request_id: Option<String>,
@@ -49,6 +57,7 @@ pub(crate) struct Anonymous {
 pub(crate) struct SignedIn {
     visit: Visit,
     pub person: Person,
+    pub login: Login,
 }
 
 pub(crate) struct Person {
@@ -102,8 +111,8 @@ impl IntoResponse for Stopped {
 impl FromRequestParts<App> for Anonymous {
     type Rejection = Stopped;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Stopped> {
-        let visit = Visit::read(parts).await?;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Stopped> {
+        let visit = Visit::read(parts, app).await?;
         let holder = session::holder(&visit.session).await?;
         Ok(Self {
             email: holder.map(|holder| holder.email),
@@ -116,12 +125,12 @@ impl FromRequestParts<App> for SignedIn {
     type Rejection = Stopped;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Stopped> {
-        let visit = Visit::read(parts).await?;
-        let Some(holder) = session::holder(&visit.session).await? else {
+        let visit = Visit::read(parts, app).await?;
+        let Some(login) = session::login(&visit.session).await? else {
             return Err(Stopped::SignIn(sign_in_path(parts)));
         };
         let mut tx = app.db.platform_tx().await?;
-        let person = match Person::load(&mut tx, holder.user).await {
+        let person = match Person::load(&mut tx, login.user).await {
             // The account is gone.
             Err(store::Error::NotFound { .. }) => {
                 visit.session.flush().await?;
@@ -130,7 +139,11 @@ impl FromRequestParts<App> for SignedIn {
             person => person?,
         };
         tx.commit().await?;
-        Ok(Self { visit, person })
+        Ok(Self {
+            visit,
+            person,
+            login,
+        })
     }
 }
 
@@ -138,7 +151,7 @@ impl FromRequestParts<App> for Member {
     type Rejection = Stopped;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Stopped> {
-        let SignedIn { visit, person } = SignedIn::from_request_parts(parts, app).await?;
+        let SignedIn { visit, person, .. } = SignedIn::from_request_parts(parts, app).await?;
         let id = path_tenant(parts, app).await?;
         let own = person.tenants.iter().find(|(tenant, _)| tenant.id == id);
         let (tenant, authority) = match (own, person.role) {
@@ -170,7 +183,7 @@ impl FromRequestParts<App> for Operator {
     type Rejection = Stopped;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Stopped> {
-        let SignedIn { visit, person } = SignedIn::from_request_parts(parts, app).await?;
+        let SignedIn { visit, person, .. } = SignedIn::from_request_parts(parts, app).await?;
         let Some(role) = person.role else {
             let detail = "these pages are for those who run the platform";
             return Err(Problem::new(StatusCode::FORBIDDEN, "operators_only", detail).into());
@@ -192,7 +205,7 @@ impl FromRequestParts<App> for Operator {
 }
 
 impl Visit {
-    async fn read(parts: &mut Parts) -> Result<Self, Stopped> {
+    async fn read(parts: &mut Parts, app: &App) -> Result<Self, Stopped> {
         let session = parts.extensions.get::<Session>().cloned();
         let token = parts.extensions.get::<FormToken>().cloned();
         // Both are set by the frame around every page.
@@ -203,8 +216,15 @@ impl Visit {
             Method::GET => session::take_flash(&session).await?,
             _ => None,
         };
+        let Ok(ClientAddress(address)) = ClientAddress::from_request_parts(parts, app).await;
+        let agent = parts.headers.get(header::USER_AGENT);
+        let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or("");
         Ok(Self {
             session,
+            device: Device {
+                agent: agent.chars().take(AGENT_CHARS_MAX).collect(),
+                address: address.to_string(),
+            },
             form_token: token.0,
             flash,
             request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
@@ -274,8 +294,8 @@ impl Anonymous {
         session::leave_flash(&self.visit.session, tone, text).await
     }
 
-    pub(crate) async fn sign_in(&self, user: UserId, email: &str) -> Result<(), Failure> {
-        session::sign_in(&self.visit.session, user, email).await
+    pub(crate) async fn sign_in(&self, app: &App, who: &SignIn<'_>) -> Result<(), Failure> {
+        session::sign_in(&app.db, &self.visit.session, who, &self.visit.device).await
     }
 
     /// How they signed in; `None`: nobody did.
@@ -285,13 +305,7 @@ impl Anonymous {
 
     /// Ends the session, and what applications got for as long as it lasts.
     pub(crate) async fn sign_out(&self, app: &App, now: Now) -> Result<(), Failure> {
-        if let Some(id) = self.visit.session.id() {
-            let mut tx = app.db.platform_tx().await?;
-            let hash = store::sessions::hash(&id);
-            store::oauth_grants::revoke_of_session(&mut tx, &hash, now.0).await?;
-            tx.commit().await?;
-        }
-        Ok(self.visit.session.flush().await?)
+        session::sign_out(&app.db, &self.visit.session, now).await
     }
 }
 
@@ -312,9 +326,25 @@ impl SignedIn {
         session::leave_flash(&self.visit.session, tone, text).await
     }
 
+    pub(crate) fn session(&self) -> &Session {
+        &self.visit.session
+    }
+
     /// Goes on in a session that starts now, such as after all others were ended.
-    pub(crate) async fn sign_in_anew(&self) -> Result<(), Failure> {
-        session::sign_in(&self.visit.session, self.person.user, &self.person.email).await
+    pub(crate) async fn sign_in_anew(&self, app: &App) -> Result<(), Failure> {
+        let amr: Vec<&str> = self.login.amr.iter().map(String::as_str).collect();
+        let who = SignIn {
+            user: self.person.user,
+            email: &self.person.email,
+            amr: &amr,
+        };
+        session::sign_in(&app.db, &self.visit.session, &who, &self.visit.device).await
+    }
+
+    /// Whether the person proved lately who they are: what keeps others out is not changed by
+    /// whoever finds a browser open.
+    pub(crate) fn is_fresh(&self, now: Now) -> bool {
+        now.0 - self.login.auth_time < FRESH_FOR
     }
 }
 

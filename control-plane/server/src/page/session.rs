@@ -1,10 +1,12 @@
 //! Sessions: in PostgreSQL, by a cookie that holds nothing but the id.
 
 use domain::id::UserId;
-use store::sessions::{Sessions, USER_KEY};
+use store::Db;
+use store::sessions::{LOGIN_KEY, SIGNED_IN_KEY, Sessions, USER_KEY};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
+use uuid::Uuid;
 use web::layout::{Flash, Tone};
 
 use super::Failure;
@@ -13,16 +15,16 @@ use crate::clock::Now;
 
 /// Without a visit for this long, a session ends.
 const IDLE_MAX: Duration = Duration::days(14);
-/// However often it is used, a session ends after this.
-const LIFETIME_MAX: Duration = Duration::days(90);
 /// How often a session's end is moved, so that most requests write nothing.
 const TOUCH_EVERY: Duration = Duration::hours(1);
 
 const EMAIL: &str = "email";
-const SIGNED_IN_AT: &str = "signed_in_at";
 const SEEN_AT: &str = "seen_at";
 /// How somebody signed in (RFC 8176).
 const AMR: &str = "amr";
+/// The browser's name for itself, and where it came from when somebody signed in.
+const AGENT: &str = "agent";
+const ADDRESS: &str = "address";
 const FLASH: &str = "flash";
 
 pub(super) fn layer(app: &App) -> SessionManagerLayer<Sessions> {
@@ -62,39 +64,91 @@ pub(super) struct Holder {
 
 /// A sign-in, as tokens tell of it.
 pub(crate) struct Login {
+    /// The same for as long as the person proves anew who they are in the same browser.
+    pub id: Uuid,
     pub user: UserId,
     pub email: String,
     pub auth_time: OffsetDateTime,
     pub amr: Vec<String>,
-    pub session_hash: [u8; 32],
 }
 
 pub(super) async fn login(session: &Session) -> Result<Option<Login>, Failure> {
-    let (Some(holder), Some(id)) = (holder(session).await?, session.id()) else {
+    let Some(holder) = holder(session).await? else {
         return Ok(None);
     };
-    let signed_in_at: i64 = session.get(SIGNED_IN_AT).await?.unwrap_or(0);
+    let signed_in_at: i64 = session.get(SIGNED_IN_KEY).await?.unwrap_or(0);
     Ok(Some(Login {
+        id: session.get(LOGIN_KEY).await?.unwrap_or_default(),
         user: holder.user,
         email: holder.email,
         auth_time: OffsetDateTime::from_unix_timestamp(signed_in_at)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH),
         amr: session.get(AMR).await?.unwrap_or_default(),
-        session_hash: store::sessions::hash(&id),
     }))
 }
 
-/// Signs in: under a new id, so that nobody who knew the one before gets in.
-pub(super) async fn sign_in(session: &Session, user: UserId, email: &str) -> Result<(), Failure> {
+/// How people prove who they are (RFC 8176, section 2).
+pub(crate) mod amr {
+    pub(crate) const PASSWORD: &str = "pwd";
+}
+
+/// Who proved who they are, and how.
+pub(crate) struct SignIn<'a> {
+    pub user: UserId,
+    pub email: &'a str,
+    pub amr: &'a [&'a str],
+}
+
+/// What a browser tells of itself.
+#[derive(Debug, Clone)]
+pub(super) struct Device {
+    pub agent: String,
+    pub address: String,
+}
+
+/// Signs in: under a new id, so that nobody who knew the one before gets in. Somebody who was
+/// signed in already keeps what they gave to applications; with somebody else, it ends.
+pub(super) async fn sign_in(
+    db: &Db,
+    session: &Session,
+    who: &SignIn<'_>,
+    device: &Device,
+) -> Result<(), Failure> {
+    let now = Now::read();
+    let before = login(session).await?;
+    let id = match before {
+        Some(before) if before.user == who.user => before.id,
+        Some(before) => {
+            end(db, before.id, now).await?;
+            Uuid::now_v7()
+        }
+        None => Uuid::now_v7(),
+    };
     session.clear().await;
     session.cycle_id().await?;
-    let now = Now::read().unix_seconds();
-    session.insert(USER_KEY, user.to_string()).await?;
-    session.insert(EMAIL, email).await?;
-    session.insert(SIGNED_IN_AT, now).await?;
-    session.insert(AMR, ["pwd"]).await?;
-    session.insert(SEEN_AT, now).await?;
+    session.insert(USER_KEY, who.user.to_string()).await?;
+    session.insert(LOGIN_KEY, id).await?;
+    session.insert(EMAIL, who.email).await?;
+    session.insert(SIGNED_IN_KEY, now.unix_seconds()).await?;
+    session.insert(AMR, who.amr).await?;
+    session.insert(SEEN_AT, now.unix_seconds()).await?;
+    session.insert(AGENT, &device.agent).await?;
+    session.insert(ADDRESS, &device.address).await?;
     Ok(())
+}
+
+/// Ends the sign-in of a browser and what came of it.
+pub(super) async fn sign_out(db: &Db, session: &Session, now: Now) -> Result<(), Failure> {
+    if let Some(login) = login(session).await? {
+        end(db, login.id, now).await?;
+    }
+    Ok(session.flush().await?)
+}
+
+async fn end(db: &Db, login: Uuid, now: Now) -> Result<(), Failure> {
+    let mut tx = db.platform_tx().await?;
+    store::sessions::end(&mut tx, login, now.0).await?;
+    Ok(tx.commit().await?)
 }
 
 pub(super) async fn holder(session: &Session) -> Result<Option<Holder>, Failure> {
@@ -104,11 +158,6 @@ pub(super) async fn holder(session: &Session) -> Result<Option<Holder>, Failure>
         return Ok(None);
     };
     let now = Now::read().unix_seconds();
-    let signed_in_at: i64 = session.get(SIGNED_IN_AT).await?.unwrap_or(0);
-    if now - signed_in_at > LIFETIME_MAX.whole_seconds() {
-        session.flush().await?;
-        return Ok(None);
-    }
     let seen_at: i64 = session.get(SEEN_AT).await?.unwrap_or(0);
     if now - seen_at > TOUCH_EVERY.whole_seconds() {
         session.insert(SEEN_AT, now).await?;

@@ -67,7 +67,7 @@ async fn change_password(
             throttle::ATTEMPTS.give_back(&app, network).await?;
             app.mailer.wake();
             // Every session ended with the old password; this one goes on under a new id.
-            signed_in.sign_in_anew().await?;
+            signed_in.sign_in_anew(&app).await?;
             signed_in
                 .flash(Tone::Good, "Your password is changed.")
                 .await?;

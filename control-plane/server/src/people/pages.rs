@@ -11,6 +11,7 @@ use axum_extra::extract::Form;
 use domain::email::Email;
 use domain::password::NewPassword;
 use domain::tenant::TenantName;
+use domain::user::User;
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -20,15 +21,15 @@ use web::forms::sign_in::SignInForm;
 use web::forms::sign_up::{ConfirmSignUpForm, EmailForm, SignUpForm};
 use web::layout::Tone;
 use web::pages::password::{ForgotPassword, ResetPassword};
-use web::pages::sign_in::SignIn;
+use web::pages::sign_in::SignIn as SignInPage;
 use web::pages::sign_up::{ConfirmSignUp, SignUp};
 
 use super::sign_up::{self, Proof, Ticket};
-use super::{reset, sign_in};
+use super::{reset, sign_in as with_password};
 use crate::app::App;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
-use crate::page::{Anonymous, Answer, Failure, go_on, go_to, invalid, own_path, page};
+use crate::page::{Anonymous, Answer, Failure, SignIn, amr, go_on, go_to, invalid, own_path, page};
 use crate::throttle::{self, Network, TooMany};
 
 /// Answers that must not tell anything by their time take at least this long: more than hashing a
@@ -73,7 +74,7 @@ async fn show_sign_in(visitor: Anonymous, Query(query): Query<Next>) -> Answer {
         email: query.login_hint,
         ..SignInForm::default()
     };
-    page(&SignIn {
+    page(&SignInPage {
         shell: visitor.shell(),
         form,
         errors: FormErrors::default(),
@@ -87,7 +88,7 @@ async fn sign_in_here(
     now: Now,
     Form(form): Form<SignInForm>,
 ) -> Answer {
-    let answer = |form: &SignInForm, errors| SignIn {
+    let answer = |form: &SignInForm, errors| SignInPage {
         shell: visitor.shell(),
         form: form.clone(),
         errors,
@@ -101,18 +102,27 @@ async fn sign_in_here(
         return too_many(&answer(&form, wait_message(wait)), wait);
     }
     let started = Instant::now();
-    let found = sign_in::sign_in(&app, (&given.email, &given.password), now).await?;
+    let found = with_password::sign_in(&app, (&given.email, &given.password), now).await?;
     let Some(user) = found else {
         tokio::time::sleep_until(started + ANSWER_AFTER).await;
         let errors = FormErrors::of(FormErrors::FORM, WRONG_PASSWORD);
         return invalid(&answer(&form, errors));
     };
     throttle::ATTEMPTS.give_back(&app, network).await?;
-    visitor.sign_in(user.id, &user.email).await?;
+    sign_in(&app, &visitor, &user, &[amr::PASSWORD]).await?;
     match own_path(&form.next) {
         Some(next) if next.starts_with(APPLICATIONS) => go_on(visitor.shell(), next.to_owned()),
         next => go_to(next.unwrap_or("/console")),
     }
+}
+
+async fn sign_in(app: &App, visitor: &Anonymous, user: &User, amr: &[&str]) -> Result<(), Failure> {
+    let who = SignIn {
+        user: user.id,
+        email: &user.email,
+        amr,
+    };
+    visitor.sign_in(app, &who).await
 }
 
 async fn show_sign_up(visitor: Anonymous) -> Answer {
@@ -217,7 +227,7 @@ async fn confirm(
         return invalid(&answer(FormErrors::of("code", WRONG_CODE)));
     };
     throttle::ATTEMPTS.give_back(&app, network).await?;
-    visitor.sign_in(user.id, &user.email).await?;
+    sign_in(&app, &visitor, &user, &[amr::PASSWORD]).await?;
     let text = format!("Welcome. {} is set up.", tenant.name);
     visitor.flash(Tone::Good, &text).await?;
     go_to(&format!("/t/{}", tenant.id))

@@ -96,8 +96,7 @@ async fn set(
     (user, hash, tokens): (&User, &PasswordHash, Tokens),
     now: Now,
 ) -> Result<(), ActionError> {
-    store::users::set_password(tx, user.id, hash.as_str()).await?;
-    store::oauth_grants::revoke_of_user(tx, user.id, now.0).await?;
+    store::users::set_password(tx, user.id, Some(hash.as_str()), now.0).await?;
     let revoked = match tokens {
         Tokens::Revoke => store::personal_tokens::revoke_all(tx, user.id, now.0).await?,
         Tokens::Keep => 0,

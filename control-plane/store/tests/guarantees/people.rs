@@ -97,7 +97,7 @@ async fn a_session_is_found_by_its_id_and_ends_with_the_password() {
     assert!(sessions.load(&Id(6)).await.unwrap().is_none());
 
     let mut tx = world.db.platform_tx().await.unwrap();
-    users::set_password(&mut tx, user, "$argon2id$…")
+    users::set_password(&mut tx, user, Some("$argon2id$…"), super::now())
         .await
         .unwrap();
     tx.commit().await.unwrap();
