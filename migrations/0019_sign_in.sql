@@ -45,3 +45,7 @@ comment on column passkeys.credential is 'Public key, counter and flags. No secr
 create index passkeys_user on passkeys (user_id);
 
 grant select, insert, update, delete on authenticators, recovery_codes, passkeys to tollgate_platform;
+
+alter table email_codes drop constraint email_codes_purpose_check;
+alter table email_codes add constraint email_codes_purpose_check
+    check (purpose in ('sign_up', 'reset_password', 'change_email'));

@@ -49,6 +49,44 @@ pub fn absolute(at: OffsetDateTime) -> String {
         .unwrap_or_default()
 }
 
+/// `Firefox on Linux`, as far as a browser's name for itself (`User-Agent`) tells.
+#[must_use]
+pub fn device(agent: &str) -> String {
+    // Browsers name those whose pages they want to be shown, too: the most particular comes first.
+    const BROWSERS: [(&str, &str); 7] = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser/", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    const SYSTEMS: [(&str, &str); 7] = [
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ];
+    let find = |known: &[(&str, &'static str)]| {
+        let found = known.iter().find(|(mark, _)| agent.contains(mark));
+        found.map(|(_, name)| *name)
+    };
+    match (find(&BROWSERS), find(&SYSTEMS)) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
+        (None, None) => agent
+            .split_whitespace()
+            .next()
+            .map_or("An unknown browser".to_owned(), |name| {
+                name.chars().take(40).collect()
+            }),
+    }
+}
+
 /// `22 Nov 2026`.
 #[must_use]
 pub fn date(at: OffsetDateTime) -> String {

@@ -10,6 +10,7 @@ mod edition;
 pub mod invitations;
 pub mod nodes;
 pub mod oauth_clients;
+pub mod passkeys;
 pub mod password;
 pub mod plan_requests;
 pub mod plans;

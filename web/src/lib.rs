@@ -15,6 +15,7 @@ pub mod format;
 pub mod forms;
 pub mod layout;
 pub mod pages;
+pub mod qr;
 pub mod samples;
 
 pub use askama::{Error as RenderError, Template};

@@ -39,6 +39,14 @@ pub(crate) fn public_shell() -> Shell {
     }
 }
 
+/// Somebody on a page of their own account.
+pub(crate) fn person_shell() -> Shell {
+    Shell {
+        person: Some(PERSON.to_owned()),
+        ..public_shell()
+    }
+}
+
 pub(crate) fn tenant_shell(active: TenantTab) -> Shell {
     Shell {
         person: Some(PERSON.to_owned()),

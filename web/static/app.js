@@ -73,6 +73,95 @@ window.addEventListener("pageshow", (event) => {
 
 document.documentElement.classList.add("has-script");
 
+// Passkeys: what the server asks for comes as JSON with base64url in place of bytes, and the answer
+// of the device goes back the same way, in a field of the form.
+
+const toBytes = (text) =>
+  Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+
+const toText = (buffer) =>
+  btoa(String.fromCharCode(...new Uint8Array(buffer)))
+    .replace(/\+/g, "-")
+    .replace(/\//g, "_")
+    .replace(/=+$/, "");
+
+async function passkeyOptions(form, address) {
+  const token = new URLSearchParams({ csrf_token: form.elements.csrf_token.value });
+  const answer = await fetch(address, { method: "POST", body: token });
+  if (!answer.ok) throw new Error("no options");
+  const options = (await answer.json()).publicKey;
+  options.challenge = toBytes(options.challenge);
+  if (options.user) options.user.id = toBytes(options.user.id);
+  for (const key of options.excludeCredentials || []) key.id = toBytes(key.id);
+  for (const key of options.allowCredentials || []) key.id = toBytes(key.id);
+  return options;
+}
+
+function sendCredential(form, credential) {
+  const response = {};
+  for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
+    const value = credential.response[name];
+    if (value) response[name] = toText(value);
+  }
+  form.elements.credential.value = JSON.stringify({
+    id: credential.id,
+    rawId: toText(credential.rawId),
+    type: credential.type,
+    response,
+    extensions: {},
+  });
+  form.dataset.answered = "yes";
+  delete form.dataset.sent;
+  form.requestSubmit();
+}
+
+function sayPasskeyFailed(form, cause) {
+  delete form.dataset.sent;
+  const error = form.querySelector("[data-passkey-error]");
+  error.textContent =
+    cause.name === "InvalidStateError"
+      ? "This device has a passkey for your account already."
+      : "The device did not answer. Try again, or choose another way.";
+  error.hidden = false;
+}
+
+let waiting = new AbortController();
+
+const signIn = document.querySelector("form[data-passkey-sign-in]");
+if (signIn && window.PublicKeyCredential) {
+  signIn.hidden = false;
+  const ask = async (mediation) => {
+    const publicKey = await passkeyOptions(signIn, "/login/passkey/options");
+    sendCredential(signIn, await navigator.credentials.get({ publicKey, mediation, signal: waiting.signal }));
+  };
+  signIn.addEventListener("submit", (event) => {
+    if (signIn.dataset.answered) return;
+    event.preventDefault();
+    waiting.abort();
+    waiting = new AbortController();
+    ask("optional").catch((cause) => sayPasskeyFailed(signIn, cause));
+  });
+  // Offered among the browser's suggestions for the address.
+  const conditional = PublicKeyCredential.isConditionalMediationAvailable;
+  if (conditional) {
+    conditional.call(PublicKeyCredential).then((can) => can && ask("conditional")).catch(() => {});
+  }
+}
+
+const making = document.querySelector("form[data-passkey-new]");
+if (making && window.PublicKeyCredential) {
+  making.addEventListener("submit", async (event) => {
+    if (making.dataset.answered) return;
+    event.preventDefault();
+    try {
+      const publicKey = await passkeyOptions(making, "/account/passkeys/options");
+      sendCredential(making, await navigator.credentials.create({ publicKey }));
+    } catch (cause) {
+      sayPasskeyFailed(making, cause);
+    }
+  });
+}
+
 // On a phone the sections are a strip: show where we are.
 const strip = document.querySelector(".nav");
 const here = strip && strip.querySelector("[aria-current]");

@@ -8,6 +8,12 @@ use crate::field::FieldError;
 pub enum Conflict {
     #[error("An account with this address exists already.")]
     EmailTaken,
+    #[error("This passkey is here already.")]
+    PasskeyTaken,
+    #[error("You have as many passkeys as there may be. Remove one first.")]
+    TooManyPasskeys,
+    #[error("This is the only way in to the account. Set up another one first.")]
+    LastWayIn,
     #[error("This person is a member already.")]
     AlreadyMember,
     #[error("Another API key of this tenant has this name.")]
@@ -96,6 +102,9 @@ impl Conflict {
             Conflict::TooManyInvitations => "too_many_invitations",
             Conflict::SentJustNow => "sent_just_now",
             Conflict::TooManyGroups => "too_many_groups",
+            Conflict::PasskeyTaken => "passkey_taken",
+            Conflict::TooManyPasskeys => "too_many_passkeys",
+            Conflict::LastWayIn => "last_way_in",
             Conflict::LastOwner => "last_owner",
             Conflict::ApiOpenedTwice => "api_opened_twice",
             Conflict::QuotaGroupTaken => "quota_group_taken",
@@ -128,6 +137,9 @@ impl Conflict {
             | Conflict::UnknownTenant
             | Conflict::SubscriptionOver
             | Conflict::KeyRevoked
+            | Conflict::PasskeyTaken
+            | Conflict::TooManyPasskeys
+            | Conflict::LastWayIn
             | Conflict::TooManyInvitations
             | Conflict::SentJustNow
             | Conflict::TooManyGroups

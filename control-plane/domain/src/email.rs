@@ -43,6 +43,7 @@ crate::field::closed_set! {
     CodePurpose {
         SignUp = "sign_up",
         ResetPassword = "reset_password",
+        ChangeEmail = "change_email",
     }
 }
 

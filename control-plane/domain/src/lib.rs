@@ -8,6 +8,7 @@
 pub mod api;
 pub mod api_key;
 pub mod audit;
+pub mod authenticator;
 pub mod authorizer;
 pub mod compile;
 pub mod conflict;
@@ -19,6 +20,7 @@ pub mod lease;
 pub mod member;
 pub mod node;
 pub mod oauth_client;
+pub mod passkey;
 pub mod password;
 pub mod permission;
 pub mod personal_token;

@@ -154,6 +154,10 @@ actions! {
     AcceptInvitation = "invitations.accept", Own, Write, NOBODY;
     JoinByClient = "members.join_by_client", Own, Write, NOBODY;
     ChangePassword = "users.change_password", Own, Write, NOBODY;
+    ChangeEmail = "users.change_email", Own, Write, NOBODY;
+    ChangeAuthenticator = "users.change_authenticator", Own, Write, NOBODY;
+    ChangePasskeys = "users.change_passkeys", Own, Write, NOBODY;
+    EndSignIns = "users.end_sign_ins", Own, Write, NOBODY;
     ListPersonalTokens = "personal_tokens.list", Own, Read, NOBODY;
     CreatePersonalToken = "personal_tokens.create", Own, Write, NOBODY;
     RevokePersonalToken = "personal_tokens.revoke", Own, Write, NOBODY;

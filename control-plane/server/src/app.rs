@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use store::Db;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use webauthn_rs::Webauthn;
 
 use crate::health::MetricsReaders;
 use crate::mail::Mailer;
@@ -37,6 +38,8 @@ pub struct Inner {
     pub metrics_readers: MetricsReaders,
     pub passwords: Passwords,
     pub token_keys: TokenKeys,
+    /// None where the public URL has a number for a name: browsers have no passkeys there.
+    pub webauthn: Option<Arc<Webauthn>>,
     pub mailer: Mailer,
     pub form_key: FormKey,
     /// The revision that nodes are served.

@@ -173,6 +173,7 @@ async fn open(config: &Config) -> anyhow::Result<(App, Follower)> {
         metrics_readers: MetricsReaders::of(config),
         passwords: Passwords::new(),
         token_keys,
+        webauthn: people::webauthn(&config.public_url).map(Arc::new),
         mailer,
         form_key,
         current,

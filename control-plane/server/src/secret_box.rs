@@ -55,6 +55,7 @@ pub enum Purpose {
     DataKey,
     Pepper,
     TokenKey,
+    Authenticator,
 }
 
 impl Purpose {
@@ -65,6 +66,7 @@ impl Purpose {
             Purpose::DataKey => "database data key",
             Purpose::Pepper => "database pepper",
             Purpose::TokenKey => "database token key",
+            Purpose::Authenticator => "database authenticator",
         }
     }
 }

@@ -68,6 +68,7 @@ impl From<sqlx::Error> for Error {
 /// The meaning of a constraint that was violated.
 fn explain(constraint: &str) -> Option<Conflict> {
     Some(match constraint {
+        "passkeys_credential_key" => Conflict::PasskeyTaken,
         "users_email_key" => Conflict::EmailTaken,
         "members_user_key" => Conflict::AlreadyMember,
         "invitations_email_key" => Conflict::AlreadyInvited,

@@ -49,6 +49,7 @@ impl Sessions {
         Ok(deleted.rows_affected())
     }
 
+    /// Strangers' sessions hold a step between two pages: they end after an hour.
     async fn write(&self, record: &Record) -> Result<()> {
         let text = |key| record.data.get(key).and_then(serde_json::Value::as_str);
         let user: Option<UserId> = text(USER_KEY).and_then(|id| id.parse().ok());
@@ -58,7 +59,9 @@ impl Sessions {
         let mut tx = self.db.platform_tx().await?;
         sqlx::query!(
             "insert into sessions (hash, user_id, login_id, data, expires_at)
-            values ($1, $2, $3, $4, $5)
+            values ($1, $2, $3, $4, case
+                when $2::uuid is null then least($5, now() + interval '1 hour') else $5
+            end)
             on conflict (hash) do update set user_id = excluded.user_id,
                 login_id = excluded.login_id, data = excluded.data,
                 expires_at = excluded.expires_at",

@@ -159,6 +159,52 @@ pub async fn note_failed_sign_in(tx: &mut PlatformTx, id: UserId) -> Result<u32>
     Ok(small(failed.unwrap_or(0)))
 }
 
+/// Takes a counted attempt back that was right, though it was not enough: with the pause that it
+/// would have brought.
+pub async fn take_back_failed_sign_in(
+    tx: &mut PlatformTx,
+    id: UserId,
+    pause: Option<OffsetDateTime>,
+) -> Result<()> {
+    sqlx::query!(
+        "update users set failed_sign_ins = greatest(failed_sign_ins - 1, 0),
+            locked_until = case when locked_until = $2 then null else locked_until end
+        where id = $1",
+        id.0,
+        pause
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Gives the account another address, which its owner has confirmed, in its sessions too. Taken: a
+/// conflict.
+pub async fn set_email(
+    tx: &mut PlatformTx,
+    id: UserId,
+    email: &Email,
+    now: OffsetDateTime,
+) -> Result<()> {
+    sqlx::query!(
+        "update users set email = $2, email_confirmed_at = $3 where id = $1",
+        id.0,
+        email.as_str(),
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "update sessions set data = jsonb_set(data, '{email}', to_jsonb($2::text))
+        where user_id = $1",
+        id.0,
+        email.as_str()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Pauses sign-in until then; `None` lifts the pause and forgets the wrong passwords.
 pub async fn set_lock(
     tx: &mut PlatformTx,

@@ -18,7 +18,39 @@ pub struct SignIn {
     pub password: String,
 }
 
+/// `/login/code`.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct SecondStepForm {
+    pub code: String,
+    /// Sent where a recovery code was asked for.
+    pub recovery: String,
+}
+
+impl SecondStepForm {
+    #[must_use]
+    pub fn is_recovery(&self) -> bool {
+        !self.recovery.is_empty()
+    }
+}
+
+/// `/account/authenticator/confirm`.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct CodeForm {
+    pub code: String,
+}
+
 impl SignInForm {
+    /// Empty, for who goes on to `next` afterwards.
+    #[must_use]
+    pub fn on_the_way_to(next: &str) -> Self {
+        Self {
+            next: next.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// Says nothing about whether the address exists.
     pub fn parse(&self) -> Result<SignIn, FormErrors> {
         let mut errors = FormErrors::default();

@@ -12,11 +12,14 @@ pub struct SignUpForm {
     pub email: String,
     pub password: String,
     pub tenant_name: String,
+    /// Sent by the button that signs up without a password.
+    pub passkey: String,
 }
 
 pub struct SignUp {
     pub email: String,
-    pub password: String,
+    /// None: the account will have a passkey.
+    pub password: Option<String>,
     pub tenant_name: String,
 }
 
@@ -25,7 +28,10 @@ impl SignUpForm {
         let mut errors = FormErrors::default();
         let parsed = SignUp {
             email: email(&mut errors, &self.email),
-            password: new_password(&mut errors, &self.email, &self.password),
+            password: self
+                .passkey
+                .is_empty()
+                .then(|| new_password(&mut errors, &self.email, &self.password)),
             tenant_name: required(
                 &mut errors,
                 "tenant_name",
@@ -112,6 +118,7 @@ mod tests {
             email: email.to_owned(),
             password: password.to_owned(),
             tenant_name: tenant_name.to_owned(),
+            passkey: String::new(),
         }
     }
 

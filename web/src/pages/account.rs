@@ -21,6 +21,81 @@ pub struct Account {
     pub tokens: Vec<TokenRow>,
     /// Whether the person belongs to a tenant or runs the platform.
     pub has_console: bool,
+    pub has_password: bool,
+    pub can_have_passkeys: bool,
+    pub passkeys: Vec<PasskeyRow>,
+    /// None: sign-in asks for the password only.
+    pub recovery_codes_left: Option<u32>,
+    pub sign_ins: Vec<SignInRow>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PasskeyRow {
+    pub id: String,
+    pub name: String,
+    pub created_at: Moment,
+    pub last_used_at: Option<Moment>,
+}
+
+/// A browser in which the person is signed in.
+#[derive(Debug, Clone)]
+pub struct SignInRow {
+    pub id: String,
+    /// `Firefox on Linux`.
+    pub device: String,
+    pub address: String,
+    pub signed_in_at: Moment,
+    pub seen_at: Moment,
+    /// The one that shows this page.
+    pub is_here: bool,
+}
+
+/// `GET`, `POST /account/email`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "account/email.html")]
+pub struct ChangeEmail {
+    pub shell: Shell,
+    pub present: String,
+    pub email: String,
+    pub errors: FormErrors,
+}
+
+/// `GET`, `POST /account/email/confirm`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "account/confirm_email.html")]
+pub struct ConfirmEmail {
+    pub shell: Shell,
+    /// Where the code went.
+    pub email: String,
+    pub code: String,
+    pub errors: FormErrors,
+    /// Mails are not sent: an operator of this stack reads them in the outbox.
+    pub has_outbox: bool,
+}
+
+impl ChangeEmail {
+    #[must_use]
+    pub fn sample() -> Self {
+        Self {
+            shell: samples::person_shell(),
+            present: samples::PERSON.to_owned(),
+            email: samples::HOSTILE.to_owned(),
+            errors: FormErrors::of("email", "Enter an email address, such as ada@example.com."),
+        }
+    }
+}
+
+impl ConfirmEmail {
+    #[must_use]
+    pub fn sample() -> Self {
+        Self {
+            shell: samples::person_shell(),
+            email: samples::HOSTILE.to_owned(),
+            code: String::new(),
+            errors: FormErrors::of("code", "This code is wrong or has expired."),
+            has_outbox: true,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -95,10 +170,8 @@ impl Account {
             last_used_at,
             expires_at: samples::ahead(Duration::days(70)),
         };
-        let mut shell = samples::public_shell();
-        shell.person = Some(samples::PERSON.to_owned());
         Self {
-            shell,
+            shell: samples::person_shell(),
             email: samples::PERSON.to_owned(),
             errors: FormErrors::default(),
             tokens: vec![
@@ -110,6 +183,33 @@ impl Account {
                 token(samples::HOSTILE, "Read only", None),
             ],
             has_console: true,
+            has_password: true,
+            can_have_passkeys: true,
+            passkeys: vec![PasskeyRow {
+                id: "1".to_owned(),
+                name: samples::HOSTILE.to_owned(),
+                created_at: samples::ago(Duration::days(40)),
+                last_used_at: Some(samples::ago(Duration::hours(2))),
+            }],
+            recovery_codes_left: Some(9),
+            sign_ins: vec![
+                SignInRow {
+                    id: "1".to_owned(),
+                    device: "Firefox on Linux".to_owned(),
+                    address: "192.0.2.7".to_owned(),
+                    signed_in_at: samples::ago(Duration::hours(2)),
+                    seen_at: samples::ago(Duration::minutes(1)),
+                    is_here: true,
+                },
+                SignInRow {
+                    id: "2".to_owned(),
+                    device: samples::HOSTILE.to_owned(),
+                    address: "2001:db8::7".to_owned(),
+                    signed_in_at: samples::ago(Duration::days(9)),
+                    seen_at: samples::ago(Duration::days(2)),
+                    is_here: false,
+                },
+            ],
         }
     }
 
@@ -119,6 +219,11 @@ impl Account {
             errors: FormErrors::of("current_password", "This is not your password."),
             tokens: Vec::new(),
             has_console: false,
+            has_password: false,
+            can_have_passkeys: false,
+            passkeys: Vec::new(),
+            recovery_codes_left: None,
+            sign_ins: Vec::new(),
             ..Self::sample()
         }
     }
@@ -128,7 +233,7 @@ impl NewToken {
     #[must_use]
     pub fn sample() -> Self {
         Self {
-            shell: Account::sample().shell,
+            shell: samples::person_shell(),
             form: TokenForm {
                 form_nonce: "sample-nonce".to_owned(),
                 ..TokenForm::default()
@@ -155,7 +260,7 @@ impl TokenCreated {
     #[must_use]
     pub fn sample() -> Self {
         Self {
-            shell: Account::sample().shell,
+            shell: samples::person_shell(),
             name: samples::HOSTILE.to_owned(),
             value: "tgp_9fKq2mX7bR4vT1wZ8sL5cN3dH6jP0yGaQeUi".to_owned(),
             expires_at: samples::ahead(Duration::days(90)),

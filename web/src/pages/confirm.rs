@@ -39,6 +39,25 @@ pub struct ConfirmLink {
 }
 
 impl Confirm {
+    /// A question about one's own account, to be filled in.
+    #[must_use]
+    pub fn of_account(shell: Shell) -> Self {
+        Self {
+            shell,
+            title: String::new(),
+            intro: String::new(),
+            consequences: Vec::new(),
+            action: String::new(),
+            button: String::new(),
+            is_danger: false,
+            cancel_href: "/account".to_owned(),
+            before: None,
+            typed: None,
+            errors: FormErrors::default(),
+            fields: Vec::new(),
+        }
+    }
+
     #[must_use]
     pub fn sample() -> Self {
         Self {

@@ -14,6 +14,39 @@ pub struct SignIn {
     pub shell: Shell,
     pub form: SignInForm,
     pub errors: FormErrors,
+    /// Somebody who is signed in proves it once more.
+    pub is_again: bool,
+    pub has_passkeys: bool,
+}
+
+/// `GET`, `POST /login/code`: the second step.
+#[derive(Clone, Template)]
+#[template(path = "sign_in/second_step.html")]
+pub struct SecondStep {
+    pub shell: Shell,
+    /// A recovery code is asked for in place of an authenticator's.
+    pub is_recovery: bool,
+    pub errors: FormErrors,
+}
+
+impl SecondStep {
+    #[must_use]
+    pub fn sample() -> Self {
+        Self {
+            shell: samples::public_shell(),
+            is_recovery: false,
+            errors: FormErrors::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn sample_recovery() -> Self {
+        Self {
+            is_recovery: true,
+            errors: FormErrors::of("code", "This code is not right, or was used already."),
+            ..Self::sample()
+        }
+    }
 }
 
 /// `GET /logout` where it is not sure that the person wants that; the form posts to `/logout`.
@@ -47,6 +80,8 @@ impl SignIn {
             shell,
             form: SignInForm::default(),
             errors: FormErrors::default(),
+            is_again: false,
+            has_passkeys: true,
         }
     }
 
@@ -63,6 +98,8 @@ impl SignIn {
                 FormErrors::FORM,
                 "Email or password is not right. After several attempts, sign-in pauses for a while.",
             ),
+            is_again: true,
+            has_passkeys: false,
         }
     }
 }

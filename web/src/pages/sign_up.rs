@@ -15,6 +15,7 @@ pub struct SignUp {
     pub shell: Shell,
     pub form: SignUpForm,
     pub errors: FormErrors,
+    pub has_passkeys: bool,
 }
 
 /// `GET`, `POST /signup/confirm`; the other button posts to `/signup/resend`.
@@ -37,6 +38,7 @@ impl SignUp {
             shell: samples::public_shell(),
             form: SignUpForm::default(),
             errors: FormErrors::default(),
+            has_passkeys: true,
         }
     }
 
@@ -46,11 +48,13 @@ impl SignUp {
             email: samples::PERSON.to_owned(),
             password: "short".to_owned(),
             tenant_name: samples::HOSTILE.to_owned(),
+            passkey: String::new(),
         };
         Self {
             shell: samples::public_shell(),
             errors: form.parse().err().unwrap_or_default(),
             form,
+            has_passkeys: true,
         }
     }
 }

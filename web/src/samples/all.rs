@@ -3,9 +3,9 @@
 use askama::Template;
 
 use crate::pages::{
-    account, admin, api_keys, apis, audit, confirm, consent, invitations, landing, members, nodes,
-    oauth_clients, outbox, overview, password, plan_requests, plans, problem, routes, settings,
-    sign_in, sign_up, tenants, token_keys, upstreams, usage,
+    account, admin, api_keys, apis, audit, authenticator, confirm, consent, invitations, landing,
+    members, nodes, oauth_clients, outbox, overview, passkeys, password, plan_requests, plans,
+    problem, routes, settings, sign_in, sign_up, tenants, token_keys, upstreams, usage,
 };
 
 type Rendered = Vec<(&'static str, String)>;
@@ -34,6 +34,33 @@ fn public() -> Result<Rendered, askama::Error> {
         ),
         ("login", sign_in::SignIn::sample().render()?),
         ("login-errors", sign_in::SignIn::sample_errors().render()?),
+        ("login-code", sign_in::SecondStep::sample().render()?),
+        (
+            "login-recovery",
+            sign_in::SecondStep::sample_recovery().render()?,
+        ),
+        (
+            "authenticator",
+            authenticator::SetUpAuthenticator::sample().render()?,
+        ),
+        (
+            "authenticator-errors",
+            authenticator::SetUpAuthenticator::sample_errors().render()?,
+        ),
+        (
+            "recovery-codes",
+            authenticator::RecoveryCodes::sample().render()?,
+        ),
+        ("passkey-new", passkeys::NewPasskey::sample().render()?),
+        (
+            "passkey-new-errors",
+            passkeys::NewPasskey::sample_errors().render()?,
+        ),
+        ("account-email", account::ChangeEmail::sample().render()?),
+        (
+            "account-email-confirm",
+            account::ConfirmEmail::sample().render()?,
+        ),
         ("logout", sign_in::SignOut::sample().render()?),
         ("forgot", password::ForgotPassword::sample().render()?),
         ("forgot-reset", password::ResetPassword::sample().render()?),

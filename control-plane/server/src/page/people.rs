@@ -3,6 +3,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::response::{IntoResponse, Redirect, Response};
+use domain::email::Email;
 use domain::id::{TenantId, UserId};
 use domain::permission::Action;
 use domain::role::{PlatformRole, Role};
@@ -17,9 +18,9 @@ use web::layout::{
     Flash, Nav, OperatorNav, OperatorTab, Shell, TenantLink, TenantNav, TenantTab, Tone,
 };
 
-use super::Failure;
 use super::forms::FormToken;
 use super::session::{self, Device, Login, SignIn};
+use super::{Answer, Failure, go_to};
 use crate::app::App;
 use crate::authority::Authority;
 use crate::client_address::ClientAddress;
@@ -341,10 +342,19 @@ impl SignedIn {
         session::sign_in(&app.db, &self.visit.session, &who, &self.visit.device).await
     }
 
-    /// Whether the person proved lately who they are: what keeps others out is not changed by
-    /// whoever finds a browser open.
-    pub(crate) fn is_fresh(&self, now: Now) -> bool {
-        now.0 - self.login.auth_time < FRESH_FOR
+    pub(crate) async fn rename_session(&self, email: &Email) -> Result<(), Failure> {
+        session::rename(&self.visit.session, email.as_str()).await
+    }
+
+    /// Where the person proves who they are before they go on at `path`, unless they did so lately:
+    /// what keeps others out is not changed by whoever finds a browser open.
+    pub(crate) fn stale(&self, path: &str, now: Now) -> Option<Answer> {
+        if now.0 - self.login.auth_time < FRESH_FOR {
+            return None;
+        }
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("again", "1").append_pair("next", path);
+        Some(go_to(&format!("/login?{}", query.finish())))
     }
 }
 

@@ -90,6 +90,12 @@ pub(super) async fn login(session: &Session) -> Result<Option<Login>, Failure> {
 /// How people prove who they are (RFC 8176, section 2).
 pub(crate) mod amr {
     pub(crate) const PASSWORD: &str = "pwd";
+    pub(crate) const ONE_TIME_CODE: &str = "otp";
+    /// A passkey that stays in its device.
+    pub(crate) const HARDWARE_KEY: &str = "hwk";
+    /// A passkey that is copied between devices.
+    pub(crate) const SOFTWARE_KEY: &str = "swk";
+    pub(crate) const SEVERAL_FACTORS: &str = "mfa";
 }
 
 /// Who proved who they are, and how.
@@ -135,6 +141,11 @@ pub(super) async fn sign_in(
     session.insert(AGENT, &device.agent).await?;
     session.insert(ADDRESS, &device.address).await?;
     Ok(())
+}
+
+/// The person's address is another one now.
+pub(super) async fn rename(session: &Session, email: &str) -> Result<(), Failure> {
+    Ok(session.insert(EMAIL, email).await?)
 }
 
 /// Ends the sign-in of a browser and what came of it.

@@ -6,13 +6,15 @@ use axum::routing::get;
 use axum_extra::extract::Form;
 use domain::email::Email;
 use domain::password::NewPassword;
+use web::format::moment;
 use web::forms::FormErrors;
 use web::forms::account::ChangePasswordForm;
 use web::layout::Tone;
-use web::pages::account::Account;
+use web::pages::account::{Account, PasskeyRow};
 
 use super::pages::{too_many, wait_message};
 use super::reset::{self, Tokens};
+use super::{passkeys, sign_ins};
 use crate::app::App;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
@@ -36,7 +38,13 @@ async fn build(
 ) -> Result<Account, Failure> {
     let person = &signed_in.person;
     let mut tx = app.db.platform_tx().await?;
-    let tokens = personal_tokens::list(&signed_in.authority(), &mut tx, person.user).await?;
+    let authority = signed_in.authority();
+    let tokens = personal_tokens::list(&authority, &mut tx, person.user).await?;
+    let user = store::users::get(&mut tx, person.user).await?;
+    let passkeys = passkeys::list(&authority, &mut tx, person.user).await?;
+    let has_authenticator = store::authenticators::is_confirmed(&mut tx, person.user).await?;
+    let codes_left = store::authenticators::count_recovery_codes(&mut tx, person.user).await?;
+    let browsers = sign_ins::list(&authority, &mut tx, person.user).await?;
     tx.commit().await?;
     Ok(Account {
         shell: signed_in.shell(),
@@ -45,6 +53,22 @@ async fn build(
         tokens: tokens
             .iter()
             .map(|token| personal_tokens::row(token, now))
+            .collect(),
+        has_password: user.password_hash.is_some(),
+        can_have_passkeys: app.webauthn.is_some(),
+        passkeys: passkeys
+            .iter()
+            .map(|passkey| PasskeyRow {
+                id: passkey.id.to_string(),
+                name: passkey.name.clone(),
+                created_at: moment(passkey.created_at, now.0),
+                last_used_at: passkey.last_used_at.map(|at| moment(at, now.0)),
+            })
+            .collect(),
+        recovery_codes_left: has_authenticator.then_some(codes_left),
+        sign_ins: browsers
+            .iter()
+            .map(|browser| sign_ins::row(browser, signed_in.login.id, now))
             .collect(),
         has_console: person.role.is_some() || !person.tenants.is_empty(),
     })

@@ -1,11 +1,16 @@
 //! People: their accounts, how they sign up and in, and what they do when a password is lost.
 
 mod account;
+mod authenticator;
 mod codes;
+mod email_change;
 mod json;
 mod pages;
+mod passkeys;
 mod reset;
+mod second_step;
 mod sign_in;
+mod sign_ins;
 mod sign_up;
 #[cfg(test)]
 mod tests;
@@ -21,11 +26,14 @@ use serde_json::json;
 use store::PlatformTx;
 use store::users::NewUser;
 use uuid::Uuid;
+use webauthn_rs::Webauthn;
+use webauthn_rs::prelude::{Url, WebauthnBuilder};
 
 use crate::action::{self, ActionError, Change, Subject};
 use crate::app::App;
 use crate::authority::Authority;
 use crate::clock::Now;
+use crate::mail::{self, Letter};
 use crate::passwords::PasswordHash;
 
 pub(crate) use json::api;
@@ -33,7 +41,24 @@ pub(crate) use pages::{too_many, wait_message};
 
 /// `/signup`, `/login`, `/forgot`, `/account`.
 pub(crate) fn pages() -> Router<App> {
-    pages::pages().merge(account::pages())
+    pages::pages()
+        .merge(second_step::pages())
+        .merge(account::pages())
+        .merge(authenticator::pages())
+        .merge(passkeys::pages())
+        .merge(sign_ins::pages())
+        .merge(email_change::pages())
+}
+
+/// What signs in with passkeys at this address (Web Authentication, level 3, section 5.1.3: the
+/// relying party is the host of its pages, and never a number).
+pub(crate) fn webauthn(public_url: &str) -> Option<Webauthn> {
+    let origin = Url::parse(public_url).ok()?;
+    WebauthnBuilder::new(origin.domain()?, &origin)
+        .ok()?
+        .rp_name("Tollgate")
+        .build()
+        .ok()
 }
 
 /// A person belongs to few tenants; the list is never cut off.
@@ -116,6 +141,25 @@ pub(crate) async fn unlock(
     );
     action::audit(tx, authority, Action::UnlockUser, change, now).await?;
     Ok(store::users::get(tx, id).await?)
+}
+
+/// Mails somebody about their account.
+async fn write_to(
+    tx: &mut PlatformTx,
+    user: &User,
+    subject: &str,
+    body: &str,
+) -> Result<(), ActionError> {
+    if let Ok(to) = Email::parse(&user.email) {
+        let letter = Letter {
+            to: &to,
+            tenant: None,
+            subject,
+            body,
+        };
+        mail::post(tx, letter).await?;
+    }
+    Ok(())
 }
 
 pub(crate) fn subject(user: &User) -> Subject<'_> {

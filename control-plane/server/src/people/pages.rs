@@ -24,8 +24,9 @@ use web::pages::password::{ForgotPassword, ResetPassword};
 use web::pages::sign_in::SignIn as SignInPage;
 use web::pages::sign_up::{ConfirmSignUp, SignUp};
 
+use super::sign_in::{self, Verdict};
 use super::sign_up::{self, Proof, Ticket};
-use super::{reset, sign_in as with_password};
+use super::{reset, second_step};
 use crate::app::App;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
@@ -41,6 +42,8 @@ const TICKET: &str = "sign_up_ticket";
 
 const WRONG_PASSWORD: &str = "Email or password is not right. After several wrong passwords, \
     sign-in pauses for a while; a new password ends the pause.";
+const WRONG_PASSKEY: &str = "This passkey is not known here, or its answer came too late. Sign in \
+    with your password, or try again.";
 const WRONG_CODE: &str = "This code is wrong or has expired. Check it, or ask for a new one.";
 
 pub(super) fn pages() -> Router<App> {
@@ -54,31 +57,72 @@ pub(super) fn pages() -> Router<App> {
 }
 
 #[derive(Default, Deserialize)]
-struct Next {
-    #[serde(default)]
+#[serde(default)]
+struct Asked {
     next: String,
-    #[serde(default)]
     login_hint: String,
+    /// Present: somebody who is signed in has to prove it once more.
+    again: Option<String>,
 }
 
 /// Where applications send their people: who comes from there is to sign in, also who did before.
 const APPLICATIONS: &str = "/oauth2/authorize?";
 
-async fn show_sign_in(visitor: Anonymous, Query(query): Query<Next>) -> Answer {
-    let is_for_application = query.next.starts_with(APPLICATIONS);
-    if visitor.email.is_some() && !is_for_application {
-        return go_to(own_path(&query.next).unwrap_or("/console"));
+async fn show_sign_in(
+    State(app): State<App>,
+    visitor: Anonymous,
+    Query(asked): Query<Asked>,
+) -> Answer {
+    let is_for_application = asked.next.starts_with(APPLICATIONS);
+    let is_again = asked.again.is_some() && visitor.email.is_some();
+    if visitor.email.is_some() && !is_for_application && !is_again {
+        return go_to(own_path(&asked.next).unwrap_or("/console"));
     }
+    let email = match (&visitor.email, is_again) {
+        (Some(email), true) => email.clone(),
+        _ => asked.login_hint,
+    };
     let form = SignInForm {
-        next: query.next,
-        email: query.login_hint,
+        next: asked.next,
+        email,
         ..SignInForm::default()
     };
     page(&SignInPage {
+        is_again,
+        ..sign_in_page(&app, &visitor, form, FormErrors::default())
+    })
+}
+
+fn sign_in_page(
+    app: &App,
+    visitor: &Anonymous,
+    form: SignInForm,
+    errors: FormErrors,
+) -> SignInPage {
+    SignInPage {
         shell: visitor.shell(),
         form,
-        errors: FormErrors::default(),
-    })
+        errors,
+        is_again: false,
+        has_passkeys: app.webauthn.is_some(),
+    }
+}
+
+/// Somebody's passkey was not taken.
+pub(super) fn refuse_passkey(app: &App, visitor: &Anonymous, next: &str) -> Answer {
+    let errors = FormErrors::of(FormErrors::FORM, WRONG_PASSKEY);
+    let form = SignInForm::on_the_way_to(next);
+    invalid(&sign_in_page(app, visitor, form, errors))
+}
+
+pub(super) fn wait_with_passkey(
+    app: &App,
+    visitor: &Anonymous,
+    next: &str,
+    wait: TooMany,
+) -> Answer {
+    let form = SignInForm::on_the_way_to(next);
+    too_many(&sign_in_page(app, visitor, form, wait_message(wait)), wait)
 }
 
 async fn sign_in_here(
@@ -88,11 +132,7 @@ async fn sign_in_here(
     now: Now,
     Form(form): Form<SignInForm>,
 ) -> Answer {
-    let answer = |form: &SignInForm, errors| SignInPage {
-        shell: visitor.shell(),
-        form: form.clone(),
-        errors,
-    };
+    let answer = |form: &SignInForm, errors| sign_in_page(&app, &visitor, form.clone(), errors);
     let given = match form.parse() {
         Ok(given) => given,
         Err(errors) => return invalid(&answer(&form, errors)),
@@ -102,34 +142,47 @@ async fn sign_in_here(
         return too_many(&answer(&form, wait_message(wait)), wait);
     }
     let started = Instant::now();
-    let found = with_password::sign_in(&app, (&given.email, &given.password), now).await?;
-    let Some(user) = found else {
-        tokio::time::sleep_until(started + ANSWER_AFTER).await;
-        let errors = FormErrors::of(FormErrors::FORM, WRONG_PASSWORD);
-        return invalid(&answer(&form, errors));
+    let given = (given.email.as_str(), given.password.as_str());
+    let user = match sign_in::with_password(&app, given, now).await? {
+        Verdict::SignedIn(user) => user,
+        Verdict::SecondStep(user) => {
+            return second_step::ask(&visitor, &user, &form.next, now).await;
+        }
+        Verdict::Refused => {
+            tokio::time::sleep_until(started + ANSWER_AFTER).await;
+            let errors = FormErrors::of(FormErrors::FORM, WRONG_PASSWORD);
+            return invalid(&answer(&form, errors));
+        }
     };
     throttle::ATTEMPTS.give_back(&app, network).await?;
-    sign_in(&app, &visitor, &user, &[amr::PASSWORD]).await?;
-    match own_path(&form.next) {
-        Some(next) if next.starts_with(APPLICATIONS) => go_on(visitor.shell(), next.to_owned()),
-        next => go_to(next.unwrap_or("/console")),
-    }
+    enter(&app, &visitor, (&user, &[amr::PASSWORD]), &form.next).await
 }
 
-async fn sign_in(app: &App, visitor: &Anonymous, user: &User, amr: &[&str]) -> Result<(), Failure> {
+/// Signs in, and goes on to where the person was going.
+pub(super) async fn enter(
+    app: &App,
+    visitor: &Anonymous,
+    (user, amr): (&User, &[&str]),
+    next: &str,
+) -> Answer {
     let who = SignIn {
         user: user.id,
         email: &user.email,
         amr,
     };
-    visitor.sign_in(app, &who).await
+    visitor.sign_in(app, &who).await?;
+    match own_path(next) {
+        Some(next) if next.starts_with(APPLICATIONS) => go_on(visitor.shell(), next.to_owned()),
+        next => go_to(next.unwrap_or("/console")),
+    }
 }
 
-async fn show_sign_up(visitor: Anonymous) -> Answer {
+async fn show_sign_up(State(app): State<App>, visitor: Anonymous) -> Answer {
     page(&SignUp {
         shell: visitor.shell(),
         form: SignUpForm::default(),
         errors: FormErrors::default(),
+        has_passkeys: app.webauthn.is_some(),
     })
 }
 
@@ -144,6 +197,7 @@ async fn ask_sign_up(
         shell: visitor.shell(),
         form: form.clone(),
         errors,
+        has_passkeys: app.webauthn.is_some(),
     };
     let parsed = match parse_sign_up(&form) {
         Ok(parsed) => parsed,
@@ -155,7 +209,10 @@ async fn ask_sign_up(
     }
     let started = Instant::now();
     let wanted = sign_up::SignUp {
-        password_hash: app.passwords.hash(&password).await?,
+        password_hash: match &password {
+            Some(password) => Some(app.passwords.hash(password).await?),
+            None => None,
+        },
         tenant_name,
         email,
         ticket: Ticket::new(),
@@ -168,16 +225,21 @@ async fn ask_sign_up(
     go_to("/signup/confirm")
 }
 
-fn parse_sign_up(form: &SignUpForm) -> Result<(Email, NewPassword, TenantName), FormErrors> {
+/// Without a password: the account will have a passkey.
+fn parse_sign_up(
+    form: &SignUpForm,
+) -> Result<(Email, Option<NewPassword>, TenantName), FormErrors> {
     let given = form.parse()?;
     let mut errors = FormErrors::default();
     let mut keep = |error| errors.add(error);
     let email = Email::parse(&given.email).map_err(&mut keep).ok();
-    let password = email.as_ref().and_then(|email| {
-        NewPassword::parse(&given.password, email)
+    let password = match (&email, &given.password) {
+        (Some(email), Some(password)) => NewPassword::parse(password, email)
+            .map(Some)
             .map_err(&mut keep)
-            .ok()
-    });
+            .ok(),
+        _ => Some(None),
+    };
     let tenant_name = TenantName::parse(&given.tenant_name)
         .map_err(|error| keep(error.at("tenant_name")))
         .ok();
@@ -227,10 +289,17 @@ async fn confirm(
         return invalid(&answer(FormErrors::of("code", WRONG_CODE)));
     };
     throttle::ATTEMPTS.give_back(&app, network).await?;
-    sign_in(&app, &visitor, &user, &[amr::PASSWORD]).await?;
+    let home = format!("/t/{}", tenant.id);
+    let has_password = user.password_hash.is_some();
+    let next = match has_password {
+        true => home,
+        false => format!("/account/passkeys/new?next={home}"),
+    };
+    let amr: &[&str] = if has_password { &[amr::PASSWORD] } else { &[] };
+    let entered = enter(&app, &visitor, (&user, amr), &next).await;
     let text = format!("Welcome. {} is set up.", tenant.name);
     visitor.flash(Tone::Good, &text).await?;
-    go_to(&format!("/t/{}", tenant.id))
+    entered
 }
 
 async fn resend(
@@ -379,7 +448,7 @@ async fn pending(visitor: &Anonymous) -> Result<Option<String>, Failure> {
 }
 
 /// Neither does anybody ask for many mails, nor does anybody get many.
-async fn may_mail(
+pub(super) async fn may_mail(
     app: &App,
     network: Network,
     email: &Email,

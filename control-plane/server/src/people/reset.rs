@@ -107,24 +107,16 @@ async fn set(
     };
     let change = (super::subject(user), change);
     action::audit(tx, authority, Action::ChangePassword, change, now).await?;
-    if let Ok(to) = Email::parse(&user.email) {
-        let url = &app.public_url;
-        let told = match revoked {
-            0 => "",
-            _ => " Your personal tokens are revoked: programs that used them need new ones.",
-        };
-        let body = format!(
-            "The password of your account at {url} was changed, and everybody who was signed in \
-             with it is signed out.{told}\n\nIf that was not you, set a new one at once: {url}/forgot\n"
-        );
-        let letter = Letter {
-            to: &to,
-            tenant: None,
-            subject: "Your Tollgate password was changed",
-            body: &body,
-        };
-        mail::post(tx, letter).await?;
-    }
+    let url = &app.public_url;
+    let told = match revoked {
+        0 => "",
+        _ => " Your personal tokens are revoked: programs that used them need new ones.",
+    };
+    let body = format!(
+        "The password of your account at {url} was changed, and everybody who was signed in \
+         with it is signed out.{told}\n\nIf that was not you, set a new one at once: {url}/forgot\n"
+    );
+    super::write_to(tx, user, "Your Tollgate password was changed", &body).await?;
     Ok(())
 }
 

@@ -1,16 +1,18 @@
-//! Signing in with a password. Whatever is wrong, the answer is the same and takes as long.
+//! Signing in with a password, and with a second factor where there is one. Whatever is wrong, the
+//! answer is the same and takes as long.
 
 use domain::email::Email;
+use domain::id::UserId;
 use domain::permission::Action;
 use domain::user::{User, lockout_after};
 use serde_json::json;
 use time::OffsetDateTime;
 
+use super::authenticator;
 use crate::action::{self, ActionError, Change};
 use crate::app::App;
 use crate::authority::Authority;
 use crate::clock::Now;
-use crate::mail::{self, Letter};
 use crate::page::Failure;
 
 /// An attempt that was counted before it is known whether it is right, so that many at once are
@@ -21,14 +23,22 @@ struct Attempt {
     locked_until: Option<OffsetDateTime>,
 }
 
-/// The person, if the password is theirs and sign-in does not pause.
-pub(super) async fn sign_in(
+/// What came of a password or a code.
+pub(super) enum Verdict {
+    Refused,
+    /// The password is right, and a second factor is asked for.
+    SecondStep(User),
+    SignedIn(User),
+}
+
+/// Judges a password; nobody comes in while sign-in pauses.
+pub(super) async fn with_password(
     app: &App,
     (email, password): (&str, &str),
     now: Now,
-) -> Result<Option<User>, Failure> {
+) -> Result<Verdict, Failure> {
     let attempt = match Email::parse(email) {
-        Ok(email) => begin(app, &email, now).await?,
+        Ok(email) => begin(app, By::Email(&email), now).await?,
         Err(_) => None,
     };
     let stored = attempt
@@ -36,29 +46,70 @@ pub(super) async fn sign_in(
         .and_then(|attempt| attempt.user.password_hash.as_deref());
     let is_right = app.passwords.is_right(password, stored).await?;
     let Some(attempt) = attempt else {
-        return Ok(None);
+        return Ok(Verdict::Refused);
     };
-    if is_right && attempt.user.email_confirmed_at.is_some() {
-        let mut tx = app.db.platform_tx().await?;
-        store::users::note_sign_in(&mut tx, attempt.user.id, now.0).await?;
-        tx.commit().await?;
-        return Ok(Some(attempt.user));
+    if !is_right || attempt.user.email_confirmed_at.is_none() {
+        return refuse(app, &attempt, now).await;
     }
+    let mut tx = app.db.platform_tx().await?;
+    let user = attempt.user;
+    if store::authenticators::is_confirmed(&mut tx, user.id).await? {
+        // Only the second step forgives wrong attempts: else who knows the password could guess at
+        // codes for ever.
+        store::users::take_back_failed_sign_in(&mut tx, user.id, attempt.locked_until).await?;
+        tx.commit().await?;
+        return Ok(Verdict::SecondStep(user));
+    }
+    store::users::note_sign_in(&mut tx, user.id, now.0).await?;
+    tx.commit().await?;
+    Ok(Verdict::SignedIn(user))
+}
+
+/// Judges the code of a second factor, or a recovery code, of somebody whose password was right.
+pub(super) async fn with_code(
+    app: &App,
+    user: UserId,
+    code: &str,
+    now: Now,
+) -> Result<Verdict, Failure> {
+    let Some(attempt) = begin(app, By::Id(user), now).await? else {
+        return Ok(Verdict::Refused);
+    };
+    let mut tx = app.db.platform_tx().await?;
+    if !authenticator::use_code(app, &mut tx, &attempt.user, code, now).await? {
+        return refuse(app, &attempt, now).await;
+    }
+    store::users::note_sign_in(&mut tx, user, now.0).await?;
+    tx.commit().await?;
+    app.mailer.wake();
+    Ok(Verdict::SignedIn(attempt.user))
+}
+
+async fn refuse(app: &App, attempt: &Attempt, now: Now) -> Result<Verdict, Failure> {
     if let Some(until) = attempt.locked_until {
         tell_of_lock(app, &attempt.user, until, now).await?;
     }
-    Ok(None)
+    Ok(Verdict::Refused)
+}
+
+enum By<'a> {
+    Email(&'a Email),
+    Id(UserId),
 }
 
 /// Counts the attempt; `None` where there is nobody, or sign-in pauses.
-async fn begin(app: &App, email: &Email, now: Now) -> Result<Option<Attempt>, ActionError> {
+async fn begin(app: &App, by: By<'_>, now: Now) -> Result<Option<Attempt>, ActionError> {
     let mut tx = app.db.platform_tx().await?;
-    let Some(found) = store::users::find_by_email(&mut tx, email).await? else {
-        return Ok(None);
+    let id = match by {
+        By::Id(id) => id,
+        By::Email(email) => match store::users::find_by_email(&mut tx, email).await? {
+            Some(found) => found.id,
+            None => return Ok(None),
+        },
     };
     // Holds the row: what is read next is not older than other attempts.
-    let failed = store::users::note_failed_sign_in(&mut tx, found.id).await?;
-    let user = store::users::get(&mut tx, found.id).await?;
+    let failed = store::users::note_failed_sign_in(&mut tx, id).await?;
+    let user = store::users::get(&mut tx, id).await?;
     if user.is_locked(now.0) {
         // Not counted: others cannot make a pause longer by going on.
         return Ok(None);
@@ -81,26 +132,19 @@ async fn tell_of_lock(
     let mut tx = app.db.platform_tx().await?;
     let after = json!({
         "locked_until": web::format::rfc3339(until),
-        "reason": "wrong passwords",
+        "reason": "wrong passwords or codes",
     });
     let change = (super::subject(user), Change::created(&after));
     action::audit(&mut tx, &Authority::system(), Action::LockUser, change, now).await?;
-    if let Ok(to) = Email::parse(&user.email) {
-        let url = &app.public_url;
-        let body = format!(
-            "After several wrong passwords, sign-in to your account at {url} pauses until {}.\n\n\
-             To go on at once, set a new password: {url}/forgot\n\nIf these attempts were not \
-             yours, your password was not guessed, and there is nothing to do.\n",
-            web::format::absolute(until)
-        );
-        let letter = Letter {
-            to: &to,
-            tenant: None,
-            subject: "Sign-in to your Tollgate account pauses",
-            body: &body,
-        };
-        mail::post(&mut tx, letter).await?;
-    }
+    let url = &app.public_url;
+    let body = format!(
+        "After several wrong passwords or codes, sign-in to your account at {url} pauses until {}.\n\n\
+         To go on at once, set a new password: {url}/forgot\n\nIf these attempts were not \
+         yours, your password was not guessed, and there is nothing to do.\n",
+        web::format::absolute(until)
+    );
+    let subject = "Sign-in to your Tollgate account pauses";
+    super::write_to(&mut tx, user, subject, &body).await?;
     tx.commit().await?;
     app.mailer.wake();
     Ok(())

@@ -25,7 +25,8 @@ use crate::random;
 pub(super) struct SignUp {
     pub email: Email,
     pub tenant_name: TenantName,
-    pub password_hash: PasswordHash,
+    /// None: the account will have a passkey.
+    pub password_hash: Option<PasswordHash>,
     pub ticket: Ticket,
 }
 
@@ -51,7 +52,7 @@ pub(super) struct Proof<'a> {
 #[derive(Serialize, Deserialize)]
 struct Details {
     tenant_name: String,
-    password_hash: String,
+    password_hash: Option<String>,
     ticket: Ticket,
 }
 
@@ -64,7 +65,7 @@ pub(super) async fn ask(app: &App, sign_up: SignUp, now: Now) -> Result<(), Acti
     }
     let details = Details {
         tenant_name: sign_up.tenant_name.as_str().to_owned(),
-        password_hash: sign_up.password_hash.as_str().to_owned(),
+        password_hash: sign_up.password_hash.map(|hash| hash.as_str().to_owned()),
         ticket: sign_up.ticket,
     };
     mail_code(app, &mut tx, (&sign_up.email, &json!(details)), now).await?;
@@ -123,7 +124,7 @@ async fn make(
         id: UserId(Uuid::now_v7()),
         email,
         name: &Default::default(),
-        password_hash: Some(&details.password_hash),
+        password_hash: details.password_hash.as_deref(),
         email_confirmed_at: Some(now.0),
     };
     let user = store::users::insert(tx, &row).await?;

@@ -63,3 +63,21 @@ fn template() -> String {
     let hash = snapshot::chunk::Address::of(&all).to_string();
     format!("store_{}", &hash[..16])
 }
+
+/// Makes a person's sign-ins older, as if that many seconds had passed.
+pub async fn age_sign_ins(
+    tx: &mut crate::PlatformTx,
+    user: domain::id::UserId,
+    seconds: i64,
+) -> crate::Result<()> {
+    sqlx::query(
+        "update sessions set data = jsonb_set(data, '{signed_in_at}',
+            to_jsonb((data->>'signed_in_at')::bigint - $2))
+        where user_id = $1",
+    )
+    .bind(user.0)
+    .bind(seconds)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

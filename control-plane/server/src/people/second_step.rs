@@ -1,0 +1,106 @@
+//! `/login/code`: the second step of sign-in, for who has a second factor.
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::routing::get;
+use axum_extra::extract::Form;
+use domain::id::UserId;
+use domain::user::User;
+use serde::{Deserialize, Serialize};
+use web::forms::FormErrors;
+use web::forms::sign_in::SecondStepForm;
+use web::pages::sign_in::SecondStep;
+
+use super::pages::{enter, too_many, wait_message};
+use super::sign_in::{self, Verdict};
+use crate::app::App;
+use crate::client_address::ClientAddress;
+use crate::clock::Now;
+use crate::page::{Anonymous, Answer, Failure, amr, go_to, invalid, page};
+use crate::throttle::{self, Network};
+
+/// The entry of the session for somebody whose password was right.
+const PENDING: &str = "pending_sign_in";
+/// Seconds in which the second step follows the first.
+const PENDING_FOR: i64 = 600;
+
+const WRONG_CODE: &str = "This code is not right, or was used already. After several wrong codes, \
+    sign-in pauses for a while.";
+
+/// Somebody whose password was right.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    user: UserId,
+    since: i64,
+    next: String,
+}
+
+pub(super) fn pages() -> Router<App> {
+    Router::new().route("/login/code", get(show).post(judge))
+}
+
+/// After the first step: remembers it, under a new id of the session, and asks for the second.
+pub(super) async fn ask(visitor: &Anonymous, user: &User, next: &str, now: Now) -> Answer {
+    let session = visitor.session();
+    session.cycle_id().await?;
+    let pending = Pending {
+        user: user.id,
+        since: now.unix_seconds(),
+        next: next.to_owned(),
+    };
+    session.insert(PENDING, pending).await?;
+    go_to("/login/code")
+}
+
+async fn pending(visitor: &Anonymous, now: Now) -> Result<Option<Pending>, Failure> {
+    let pending: Option<Pending> = visitor.session().get(PENDING).await?;
+    Ok(pending.filter(|pending| now.unix_seconds() - pending.since <= PENDING_FOR))
+}
+
+#[derive(Default, Deserialize)]
+struct Wanted {
+    /// Present: a recovery code is asked for.
+    recovery: Option<String>,
+}
+
+async fn show(visitor: Anonymous, now: Now, Query(wanted): Query<Wanted>) -> Answer {
+    if pending(&visitor, now).await?.is_none() {
+        return go_to("/login");
+    }
+    page(&SecondStep {
+        shell: visitor.shell(),
+        is_recovery: wanted.recovery.is_some(),
+        errors: FormErrors::default(),
+    })
+}
+
+async fn judge(
+    State(app): State<App>,
+    visitor: Anonymous,
+    ClientAddress(address): ClientAddress,
+    now: Now,
+    Form(form): Form<SecondStepForm>,
+) -> Answer {
+    let Some(pending) = pending(&visitor, now).await? else {
+        return go_to("/login");
+    };
+    let answer = |errors| SecondStep {
+        shell: visitor.shell(),
+        is_recovery: form.is_recovery(),
+        errors,
+    };
+    let network = Network::from(address);
+    if let Err(wait) = throttle::ATTEMPTS.take(&app, network, now).await? {
+        return too_many(&answer(wait_message(wait)), wait);
+    }
+    match sign_in::with_code(&app, pending.user, &form.code, now).await? {
+        Verdict::SignedIn(user) => {
+            throttle::ATTEMPTS.give_back(&app, network).await?;
+            let amr = [amr::PASSWORD, amr::ONE_TIME_CODE, amr::SEVERAL_FACTORS];
+            enter(&app, &visitor, (&user, &amr), &pending.next).await
+        }
+        Verdict::Refused | Verdict::SecondStep(_) => {
+            invalid(&answer(FormErrors::of("code", WRONG_CODE)))
+        }
+    }
+}
