@@ -201,7 +201,9 @@ fn pages_pass_a_strict_content_security_policy() {
                 assert_ne!(key, "style", "{name}: {tag:?}");
                 let is_address = matches!(key.as_str(), "src" | "href" | "action" | "formaction")
                     // Leads on to an application, at an address that it registered.
-                    && name != "go-on";
+                    && name != "go-on"
+                    // Opens an authenticator application.
+                    && !value.starts_with("otpauth:");
                 assert!(
                     !is_address || value.starts_with(['/', '#', '?']),
                     "{name}: {key} leads elsewhere: {value}"

@@ -214,12 +214,20 @@ impl Account {
     }
 
     #[must_use]
+    pub fn sample_without_password() -> Self {
+        Self {
+            has_password: false,
+            recovery_codes_left: None,
+            ..Self::sample()
+        }
+    }
+
+    #[must_use]
     pub fn sample_errors() -> Self {
         Self {
             errors: FormErrors::of("current_password", "This is not your password."),
             tokens: Vec::new(),
             has_console: false,
-            has_password: false,
             can_have_passkeys: false,
             passkeys: Vec::new(),
             recovery_codes_left: None,

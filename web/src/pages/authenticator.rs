@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::forms::FormErrors;
 use crate::layout::Shell;
+use crate::qr::{self, Drawing};
 use crate::samples;
 
 /// `GET /account/authenticator`, once it was begun by a `POST`; the form posts to
@@ -12,8 +13,7 @@ use crate::samples;
 #[template(path = "account/authenticator.html")]
 pub struct SetUpAuthenticator {
     pub shell: Shell,
-    /// An SVG element.
-    pub qr_code: String,
+    pub qr_code: Option<Drawing>,
     /// The same to type.
     pub secret: String,
     /// The same as a link, for an application on this device.
@@ -35,7 +35,7 @@ impl SetUpAuthenticator {
         let address = "otpauth://totp/Tollgate:ada%40northwind.example?secret=JBSWY3DPEHPK3PXP";
         Self {
             shell: samples::person_shell(),
-            qr_code: crate::qr::svg(address).unwrap_or_default(),
+            qr_code: qr::draw(address),
             secret: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP".to_owned(),
             address: address.to_owned(),
             errors: FormErrors::default(),

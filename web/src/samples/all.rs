@@ -70,6 +70,10 @@ fn public() -> Result<Rendered, askama::Error> {
         ),
         ("account", account::Account::sample().render()?),
         (
+            "account-without-password",
+            account::Account::sample_without_password().render()?,
+        ),
+        (
             "account-errors",
             account::Account::sample_errors().render()?,
         ),

@@ -243,7 +243,7 @@ async fn set_up_page(
     let address = secret.address(&issuer, &signed_in.person.email);
     Ok(Some(SetUpAuthenticator {
         shell: signed_in.shell(),
-        qr_code: web::qr::svg(&address).unwrap_or_default(),
+        qr_code: web::qr::draw(&address),
         secret: secret.reveal(),
         address,
         errors,
