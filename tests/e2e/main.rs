@@ -9,6 +9,7 @@ mod key_revocation;
 mod node_revocation;
 mod oauth;
 mod outage;
+mod people;
 mod quota;
 mod repository_rules;
 mod sign_up;

@@ -100,6 +100,39 @@ impl Browser {
         self.driver().goto(url).await.expect("the page loads");
     }
 
+    /// From now on, the browser has a device that makes passkeys and answers at once, as if its
+    /// owner had touched it (Web Authentication, level 3, section 11).
+    pub async fn have_authenticator(&self) {
+        let cdp = self.driver().cdp();
+        let empty = serde_json::json!({});
+        let enabled = cdp.send_raw("WebAuthn.enable", empty).await;
+        enabled.expect("a browser with passkeys");
+        let options = serde_json::json!({ "options": {
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": true,
+            "hasUserVerification": true,
+            "isUserVerified": true,
+            "automaticPresenceSimulation": true,
+        }});
+        let added = cdp
+            .send_raw("WebAuthn.addVirtualAuthenticator", options)
+            .await;
+        added.expect("an authenticator");
+    }
+
+    /// The whole address of the page.
+    pub async fn url(&self) -> String {
+        let url = self.driver().current_url().await.expect("a page");
+        url.to_string()
+    }
+
+    /// Waits until the page is at this path, where a script leads on.
+    pub async fn arrive(&self, path: &str) {
+        let arrived = async || (self.path().await == path).then_some(());
+        crate::wait::until(path, SHOWN_WITHIN, arrived).await;
+    }
+
     /// The path of the page.
     pub async fn path(&self) -> String {
         let url = self.driver().current_url().await.expect("a page");
@@ -124,6 +157,16 @@ impl Browser {
         self.leave_by(By::XPath(button)).await;
     }
 
+    /// Presses a button, unless the page leads on by itself first.
+    pub async fn press_or_arrive(&self, label: &str, path: &str) {
+        let button = format!("//button[normalize-space()='{label}']");
+        if let Ok(button) = self.driver().find(By::XPath(button)).await {
+            // It may be gone with its page.
+            let _ = button.click().await;
+        }
+        self.arrive(path).await;
+    }
+
     /// Follows a link and waits for its page.
     pub async fn follow(&self, label: &str) {
         let link = format!("//a[normalize-space()='{label}']");
@@ -133,6 +176,13 @@ impl Browser {
     /// Opens a menu or whatever else changes the page without leaving it.
     pub async fn click(&self, css: &str) {
         let element = self.find(By::Css(css)).await;
+        element.click().await.expect("it can be clicked");
+    }
+
+    /// Ticks the option with this label.
+    pub async fn tick(&self, label: &str) {
+        let option = format!("//label[starts-with(normalize-space(), '{label}')]");
+        let element = self.find(By::XPath(option)).await;
         element.click().await.expect("it can be clicked");
     }
 
