@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use domain::password::NewPassword;
+use domain::password::{NewPassword, normal};
 use tokio::sync::Semaphore;
 
 use crate::random;
@@ -70,7 +70,12 @@ impl Passwords {
             None => (false, self.decoy.as_ref().to_owned()),
         };
         let opens = self
-            .work(move || verify(password.as_bytes(), &stored))
+            .work(move || {
+                let entered = normal(&password);
+                // What was stored before was not brought into normal form.
+                verify(entered.as_bytes(), &stored)
+                    || (entered != password && verify(password.as_bytes(), &stored))
+            })
             .await?;
         Ok(opens && is_known)
     }
@@ -131,39 +136,58 @@ mod tests {
     async fn a_password_opens_its_own_hash_only() {
         let passwords = Passwords::new();
         let email = Email::parse("ada@example.com").expect("an address");
-        let password = NewPassword::parse("correct horse", &email).expect("long enough");
+        let password = NewPassword::parse("correct horse battery", &email).expect("long enough");
         let hash = passwords.hash(&password).await.expect("hashes");
         let stored = Some(hash.as_str());
         assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert!(
             passwords
-                .is_right("correct horse", stored)
+                .is_right("correct horse battery", stored)
                 .await
                 .expect("verifies")
         );
         assert!(
             !passwords
-                .is_right("wrong horse!", stored)
+                .is_right("wrong horse battery", stored)
                 .await
                 .expect("verifies")
         );
         assert!(
             !passwords
-                .is_right("correct horse", None)
+                .is_right("correct horse battery", None)
                 .await
                 .expect("verifies")
         );
         assert!(
             !passwords
-                .is_right("correct horse", Some("x"))
+                .is_right("correct horse battery", Some("x"))
                 .await
                 .expect("verifies")
         );
     }
 
+    #[tokio::test]
+    async fn a_password_is_the_same_however_a_keyboard_composes_its_letters() {
+        let passwords = Passwords::new();
+        let email = Email::parse("ada@example.com").expect("an address");
+        let password = NewPassword::parse("gro\u{df}e b\u{e4}ume im winter", &email);
+        let hash = passwords.hash(&password.expect("long enough")).await;
+        let hash = hash.expect("hashes");
+        // As it was stored when nothing was brought into normal form.
+        let old = self::hash("ba\u{308}ume".as_bytes()).expect("hashes");
+        for (typed, stored) in [
+            ("gro\u{df}e b\u{e4}ume im winter", &hash),
+            ("gro\u{df}e ba\u{308}ume im winter", &hash),
+            ("ba\u{308}ume", &old),
+        ] {
+            let is_right = passwords.is_right(typed, Some(stored.as_str())).await;
+            assert!(is_right.expect("verifies"), "{typed}");
+        }
+    }
+
     #[test]
     fn refusing_an_unknown_person_is_the_same_work_as_refusing_a_known_one() {
-        let known = hash(b"correct horse").expect("hashes").0;
+        let known = hash(b"correct horse battery").expect("hashes").0;
         let decoy = decoy();
         let work = |stored: &str| {
             let phc = Phc::new(stored).expect("PHC form");
@@ -171,6 +195,6 @@ mod tests {
             (phc.algorithm, phc.version, phc.params, lengths)
         };
         assert_eq!(work(&known), work(&decoy));
-        assert!(!verify(b"correct horse", &decoy));
+        assert!(!verify(b"correct horse battery", &decoy));
     }
 }

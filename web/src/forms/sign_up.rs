@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_complete_form_is_accepted_and_trimmed() {
-        let parsed = form(" ada@example.com ", "correct horse", " Acme ")
+        let parsed = form(" ada@example.com ", "correct horse battery", " Acme ")
             .parse()
             .unwrap();
         assert_eq!(parsed.email, "ada@example.com");

@@ -41,7 +41,10 @@ impl AcceptInvitation {
     #[must_use]
     pub fn sample_errors() -> Self {
         let mut errors = FormErrors::of("name", "Enter a value.");
-        errors.insert("password", "Use at least 12 characters.");
+        errors.insert(
+            "password",
+            "Use at least 15 characters. A few words will do.",
+        );
         Self {
             tenant: samples::HOSTILE.to_owned(),
             form: AcceptForm {
