@@ -21,6 +21,7 @@ pub mod sign_up;
 pub mod tenants;
 pub mod upstreams;
 pub mod usage;
+pub mod users;
 
 use std::collections::BTreeMap;
 

@@ -108,6 +108,7 @@ pub enum TenantTab {
 pub enum OperatorTab {
     Overview,
     Tenants,
+    Users,
     Plans,
     Requests,
     Apis,
@@ -189,6 +190,7 @@ impl OperatorNav {
         let mut items: Vec<NavItem> = [
             (OperatorTab::Overview, "Overview", "home", ""),
             (OperatorTab::Tenants, "Tenants", "building", "/tenants"),
+            (OperatorTab::Users, "People", "user", "/users"),
             (OperatorTab::Requests, "Requests", "inbox", "/requests"),
             (OperatorTab::Plans, "Plans", "layers", "/plans"),
             (OperatorTab::Apis, "APIs", "route", "/apis"),

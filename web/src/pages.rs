@@ -30,3 +30,4 @@ pub mod tenants;
 pub mod token_keys;
 pub mod upstreams;
 pub mod usage;
+pub mod users;

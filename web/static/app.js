@@ -55,6 +55,13 @@ document.addEventListener("input", (event) => {
   if (range) range.value = "custom";
 });
 
+// A file is read into the field that it fills, where it is seen before it is sent.
+document.addEventListener("change", async (event) => {
+  const file = event.target.files && event.target.files[0];
+  const field = event.target.dataset.fills && document.getElementById(event.target.dataset.fills);
+  if (file && field) field.value = await file.text();
+});
+
 // A second click would send a second form.
 document.addEventListener("submit", (event) => {
   const form = event.target;

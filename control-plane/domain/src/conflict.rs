@@ -60,6 +60,12 @@ pub enum Conflict {
     TooManyGroups,
     #[error("The tenant's last owner cannot go, step down or be disabled.")]
     LastOwner,
+    #[error("The platform's last operator cannot be disabled.")]
+    LastOperator,
+    #[error("Nobody disables their own account: ask another operator.")]
+    OwnAccount,
+    #[error("This person is disabled. Enable them first.")]
+    UserDisabled,
     #[error("Another plan of the tenant opens one of these APIs already.")]
     ApiOpenedTwice,
     #[error("The tenant already has a plan whose quota is counted in this group.")]
@@ -106,6 +112,9 @@ impl Conflict {
             Conflict::TooManyPasskeys => "too_many_passkeys",
             Conflict::LastWayIn => "last_way_in",
             Conflict::LastOwner => "last_owner",
+            Conflict::LastOperator => "last_operator",
+            Conflict::OwnAccount => "own_account",
+            Conflict::UserDisabled => "user_disabled",
             Conflict::ApiOpenedTwice => "api_opened_twice",
             Conflict::QuotaGroupTaken => "quota_group_taken",
             Conflict::AlreadySubscribed => "already_subscribed",
@@ -144,6 +153,9 @@ impl Conflict {
             | Conflict::SentJustNow
             | Conflict::TooManyGroups
             | Conflict::LastOwner
+            | Conflict::LastOperator
+            | Conflict::OwnAccount
+            | Conflict::UserDisabled
             | Conflict::ApiOpenedTwice
             | Conflict::QuotaGroupTaken
             | Conflict::AlreadySubscribed

@@ -141,7 +141,13 @@ actions! {
     ListSnapshots = "snapshots.list", Platform, Read, NOBODY;
     ListAllEvents = "all_audit_events.list", Platform, Read, NOBODY;
     ListOutbox = "outbox.list", Platform, Read, NOBODY;
+    ListUsers = "users.list", Platform, Read, NOBODY;
     CreateUser = "users.create", Platform, Write, NOBODY;
+    ImportUsers = "users.import", Platform, Write, NOBODY;
+    DisableUser = "users.disable", Platform, Write, NOBODY;
+    EnableUser = "users.enable", Platform, Write, NOBODY;
+    ResetPassword = "users.reset_password", Platform, Write, NOBODY;
+    SignOutUser = "users.sign_out", Platform, Write, NOBODY;
     LockUser = "users.lock", Platform, Write, NOBODY;
     UnlockUser = "users.unlock", Platform, Write, NOBODY;
 

@@ -27,13 +27,26 @@ pub struct User {
     pub id: UserId,
     pub email: String,
     pub name: String,
-    /// argon2id in PHC form.
+    /// argon2id in PHC form, or another system's hash that was imported.
     pub password_hash: Option<String>,
     pub email_confirmed_at: Option<OffsetDateTime>,
     pub failed_sign_ins: u32,
     pub locked_until: Option<OffsetDateTime>,
     pub last_signed_in_at: Option<OffsetDateTime>,
+    /// Since when they come in nowhere.
+    pub disabled_at: Option<OffsetDateTime>,
     pub created_at: OffsetDateTime,
+}
+
+/// How a person stands; where several are true, the one that has to go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserState {
+    Disabled,
+    /// Wrong passwords pause sign-in until then.
+    Paused(OffsetDateTime),
+    /// The address was never confirmed: nobody has signed in yet.
+    Unconfirmed,
+    Active,
 }
 
 impl std::fmt::Debug for User {
@@ -47,6 +60,19 @@ impl std::fmt::Debug for User {
 impl User {
     pub fn is_locked(&self, now: OffsetDateTime) -> bool {
         self.locked_until.is_some_and(|until| now < until)
+    }
+
+    pub fn is_disabled(&self) -> bool {
+        self.disabled_at.is_some()
+    }
+
+    pub fn state(&self, now: OffsetDateTime) -> UserState {
+        match self.locked_until.filter(|until| now < *until) {
+            _ if self.is_disabled() => UserState::Disabled,
+            Some(until) => UserState::Paused(until),
+            None if self.email_confirmed_at.is_none() => UserState::Unconfirmed,
+            None => UserState::Active,
+        }
     }
 }
 

@@ -137,6 +137,7 @@ async fn ensure_operator(
     match store::users::find_by_email(tx, email).await? {
         Some(user) => {
             store::users::set_password(tx, user.id, Some(hash.as_str()), now.0).await?;
+            store::users::enable(tx, user.id).await?;
             let role = Some(PlatformRole::Operator);
             store::users::set_platform_role(tx, user.id, role).await?;
             Ok(user.id)
@@ -145,7 +146,8 @@ async fn ensure_operator(
             let new = people::NewPerson {
                 email: email.clone(),
                 name: PersonName::parse("Operator")?,
-                password_hash: hash,
+                password_hash: Some(hash),
+                is_email_confirmed: true,
                 role: Some(PlatformRole::Operator),
             };
             Ok(people::create_user(system, tx, new, now).await?.id)

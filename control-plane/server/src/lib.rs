@@ -60,6 +60,7 @@ mod token_keys;
 mod upkeep;
 mod upstreams;
 mod usage;
+mod users;
 
 use std::io::Write;
 use std::sync::Arc;

@@ -1,17 +1,21 @@
-//! Hashing of passwords: argon2id, off the runtime's threads, a few at a time.
+//! Hashing of passwords: argon2id, off the runtime's threads, a few at a time. Hashes that were
+//! imported are verified as they are until their password is known.
+
+mod foreign;
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::PasswordHash as Phc;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
+use domain::FieldError;
 use domain::password::{NewPassword, normal};
 use tokio::sync::Semaphore;
 
 use crate::random;
 
-/// argon2id in PHC form: what is stored.
+/// What is stored: argon2id in PHC form, or another system's hash within bounds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
@@ -22,6 +26,11 @@ impl std::fmt::Debug for PasswordHash {
 }
 
 impl PasswordHash {
+    /// Another system's: which kinds are taken, and what they may cost, is bounded.
+    pub fn import(text: &str) -> Result<Self, FieldError> {
+        foreign::Scheme::parse(text).map(|_| Self(text.to_owned()))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -36,8 +45,8 @@ pub enum HashError {
     Task(#[source] tokio::task::JoinError),
 }
 
-/// Hashes and verifies. Each takes tens of milliseconds of a core and 19 MiB, so that only as many
-/// run at once as there are cores; the others wait.
+/// Hashes and verifies. Each takes tens of milliseconds of a core and 19 MiB, of an imported hash up
+/// to a second and 128 MiB, so that only as many run at once as there are cores; the others wait.
 #[derive(Clone, Debug)]
 pub struct Passwords {
     places: Arc<Semaphore>,
@@ -62,7 +71,9 @@ impl Passwords {
     }
 
     /// Whether the password is the one of this hash. Without a hash it is not, and finding that
-    /// out takes as long.
+    /// out takes as long as with one of ours. An imported hash takes as long as it was made to: who
+    /// measures that learns that an account was imported and nobody has signed in to it yet, as far
+    /// as it takes longer than all refusals are made to take.
     pub async fn is_right(&self, password: &str, stored: Option<&str>) -> Result<bool, HashError> {
         let password = password.to_owned();
         let (is_known, stored) = match stored {
@@ -78,6 +89,20 @@ impl Passwords {
             })
             .await?;
         Ok(opens && is_known)
+    }
+
+    /// Our own hash of a password that was right, in place of an imported one; `None`: it is ours.
+    pub async fn renewed(
+        &self,
+        password: &str,
+        stored: &str,
+    ) -> Result<Option<PasswordHash>, HashError> {
+        if foreign::is_ours(stored) {
+            return Ok(None);
+        }
+        let password = normal(password).into_owned();
+        let hash = self.work(move || hash(password.as_bytes())).await?;
+        hash.map(Some).map_err(HashError::Argon2)
     }
 
     async fn work<T: Send + 'static>(
@@ -108,7 +133,7 @@ fn hash(password: &[u8]) -> Result<PasswordHash, argon2::password_hash::Error> {
 
 /// With the parameters that the stored hash names.
 fn verify(password: &[u8], stored: &str) -> bool {
-    Phc::new(stored).is_ok_and(|phc| argon2id().verify_password(password, &phc).is_ok())
+    foreign::Scheme::parse(stored).is_ok_and(|scheme| scheme.opens(password))
 }
 
 /// Has the form and the cost of a stored hash; the 32 bytes are of no password that is known.

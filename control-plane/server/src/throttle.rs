@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use snapshot::chunk::sha256;
+use store::PlatformTx;
 use store::throttles::{self, Pace};
 use time::Duration;
 
@@ -77,8 +78,19 @@ impl Throttle {
         now: Now,
     ) -> store::Result<Result<(), TooMany>> {
         let mut tx = app.db.platform_tx().await?;
-        let wait = throttles::take(&mut tx, &self.bucket(key), self.pace, now.0).await?;
+        let taken = self.take_in(&mut tx, key, now).await?;
         tx.commit().await?;
+        Ok(taken)
+    }
+
+    /// As [`Throttle::take`], in a transaction that does more.
+    pub(crate) async fn take_in(
+        self,
+        tx: &mut PlatformTx,
+        key: impl std::fmt::Display,
+        now: Now,
+    ) -> store::Result<Result<(), TooMany>> {
+        let wait = throttles::take(tx, &self.bucket(key), self.pace, now.0).await?;
         Ok(wait.map_or(Ok(()), |wait| Err(TooMany(wait))))
     }
 

@@ -66,6 +66,30 @@ pub async fn insert(
     get(tx, tenant, id).await
 }
 
+/// As [`insert`], with attributes; `None`: they are a member already, who stays as they are.
+pub async fn insert_unless_member(
+    tx: &mut Conn,
+    (tenant, id): (TenantId, MemberId),
+    user: UserId,
+    (role, attributes): (Role, &Attributes),
+) -> Result<Option<Member>> {
+    let inserted = sqlx::query!(
+        "insert into members (id, tenant_id, user_id, role, attributes)
+        values ($1, $2, $3, $4, $5) on conflict (tenant_id, user_id) do nothing",
+        id.0,
+        tenant.0,
+        user.0,
+        role.as_str(),
+        json!(attributes.as_map())
+    )
+    .execute(&mut *tx)
+    .await?;
+    match inserted.rows_affected() {
+        0 => Ok(None),
+        _ => get(tx, tenant, id).await.map(Some),
+    }
+}
+
 /// Served by the unique index over tenant and id.
 pub async fn get(tx: &mut Conn, tenant: TenantId, id: MemberId) -> Result<Member> {
     sqlx::query_as!(
@@ -219,6 +243,40 @@ pub(crate) fn attributes(stored: Value) -> Result<Attributes> {
     Attributes::parse(map).map_err(|_| Error::corrupt("attributes"))
 }
 
+/// The tenants that a person belongs to, with what they are in each, by name, also where they are
+/// disabled. Served by `members_user`.
+pub async fn all_tenants_standings_of_user(
+    tx: &mut PlatformTx,
+    user: UserId,
+    limit: u32,
+) -> Result<Vec<(Tenant, Standing)>> {
+    sqlx::query!(
+        "select t.id, t.name, t.status, t.edition, t.created_at, m.role, m.status as standing
+        from members m join tenants t on t.id = m.tenant_id
+        where m.user_id = $1 order by lower(t.name), t.id limit $2",
+        user.0,
+        i64::from(limit)
+    )
+    .fetch_all(&mut **tx)
+    .await?
+    .into_iter()
+    .map(|row| {
+        let tenant = Tenant {
+            id: row.id.into(),
+            name: row.name,
+            status: word("tenant status", &row.status)?,
+            edition: row.edition,
+            created_at: row.created_at,
+        };
+        let standing = Standing {
+            role: word("role", &row.role)?,
+            status: word("member status", &row.standing)?,
+        };
+        Ok((tenant, standing))
+    })
+    .collect()
+}
+
 /// The tenants that a person can come into, with the role in each, by name. Served by
 /// `members_user`.
 pub async fn all_tenants_list_of_user(
@@ -228,8 +286,8 @@ pub async fn all_tenants_list_of_user(
 ) -> Result<Vec<(Tenant, Role)>> {
     sqlx::query!(
         "select t.id, t.name, t.status, t.edition, t.created_at, m.role
-        from members m join tenants t on t.id = m.tenant_id
-        where m.user_id = $1 and m.status = 'active' order by lower(t.name), t.id limit $2",
+        from members m join tenants t on t.id = m.tenant_id join users u on u.id = m.user_id
+        where m.user_id = $1 and m.status = 'active' and u.disabled_at is null order by lower(t.name), t.id limit $2",
         user.0,
         i64::from(limit)
     )

@@ -210,7 +210,7 @@ pub async fn turn(
         .transpose()
 }
 
-/// Whether a grant is in force, and where its refresh token stands.
+/// Whether a grant is in force and its person not disabled, and where its refresh token stands.
 pub async fn find_live(
     tx: &mut PlatformTx,
     id: Uuid,
@@ -219,7 +219,8 @@ pub async fn find_live(
     let found = sqlx::query!(
         "select id, tenant_id, client_id, user_id, login_id, scopes, resources, nonce,
             auth_time, amr, expires_at, sequence
-        from oauth_grants where id = $1 and revoked_at is null and expires_at > $2",
+        from oauth_grants where id = $1 and revoked_at is null and expires_at > $2
+            and exists (select from users u where u.id = user_id and u.disabled_at is null)",
         id,
         now
     )
@@ -259,7 +260,7 @@ pub struct Holder {
     pub apis: Vec<(ApiId, Option<String>)>,
 }
 
-/// `None`: the person is no member any more or disabled, or the tenant is suspended. Served by
+/// `None`: the person is no member any more or disabled, here or everywhere, or the tenant is suspended. Served by
 /// `members_user_key`, `group_members_member` and the primary key of `subscription_apis`.
 pub async fn find_holder(
     tx: &mut PlatformTx,
@@ -288,7 +289,8 @@ pub async fn find_holder(
         from members m
         join users u on u.id = m.user_id
         join tenants t on t.id = m.tenant_id
-        where m.tenant_id = $1 and m.user_id = $2 and m.status = 'active' and t.status = 'active'"#,
+        where m.tenant_id = $1 and m.user_id = $2 and m.status = 'active' and t.status = 'active'
+            and u.disabled_at is null"#,
         tenant.0,
         user.0,
         APIS_MAX,

@@ -59,8 +59,8 @@ pub async fn insert(tx: &mut PlatformTx, token: &NewPersonalToken<'_>) -> Result
     Ok(())
 }
 
-/// The token of this hash, if it works now; notes its use, to the minute. Served by
-/// `personal_tokens_hash_key`.
+/// The token of this hash, if it works now and its person is not disabled; notes its use, to the
+/// minute. Served by `personal_tokens_hash_key`.
 pub async fn find_working(
     tx: &mut PlatformTx,
     hash: &[u8; 32],
@@ -69,7 +69,8 @@ pub async fn find_working(
     let found: Option<PersonalToken> = sqlx::query_as!(
         Raw,
         "select id, user_id, name, scopes, expires_at, last_used_at, revoked_at, created_at
-        from personal_tokens where hash = $1 and revoked_at is null and expires_at > $2",
+        from personal_tokens where hash = $1 and revoked_at is null and expires_at > $2
+            and exists (select from users u where u.id = user_id and u.disabled_at is null)",
         &hash[..],
         now
     )

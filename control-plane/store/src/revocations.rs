@@ -142,8 +142,8 @@ pub struct TokenOf {
     pub issued_at_s: i64,
 }
 
-/// Whether a token is refused: itself, or because it was issued before its grant, person,
-/// membership, client or tenant was cut off. Served by the primary key.
+/// Whether a token is refused: itself, because it was issued before its grant, person, membership,
+/// client or tenant was cut off, or because its person is disabled. Served by the primary keys.
 pub async fn covers(tx: &mut PlatformTx, token: &TokenOf) -> Result<bool> {
     let user = token.user.map_or_else(Vec::new, |user| user.to_bytes());
     let member = [token.tenant.to_bytes(), user.clone()].concat();
@@ -158,14 +158,15 @@ pub async fn covers(tx: &mut PlatformTx, token: &TokenOf) -> Result<bool> {
                     or (kind = 'user' and subject = $5)
                     or (kind = 'member' and subject = $6)
                 ))
-        ) as "covers!""#,
+        ) or exists (select from users where id = $8 and disabled_at is not null) as "covers!""#,
         &token.jti.as_bytes()[..],
         &token.grant.as_bytes()[..],
         &token.tenant.to_bytes(),
         &token.client.to_bytes(),
         &user,
         &member,
-        token.issued_at_s as f64
+        token.issued_at_s as f64,
+        token.user.map(|user| user.0)
     )
     .fetch_one(&mut **tx)
     .await?;

@@ -30,3 +30,10 @@ pub(crate) fn word<T: FromStr>(what: &'static str, text: &str) -> Result<T> {
 pub(crate) fn bytes32(what: &'static str, bytes: &[u8]) -> Result<[u8; 32]> {
     bytes.try_into().map_err(|_| Error::corrupt(what))
 }
+
+/// Text that is searched for, as `like` takes it.
+pub(crate) fn escape_like(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_")
+}

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::dirty::{self, Mark};
-use crate::rows::word;
+use crate::rows::{escape_like, word};
 use crate::{Conn, Error, PlatformTx, Result, edition};
 
 struct Raw {
@@ -189,12 +189,6 @@ pub async fn all_tenants_count(tx: &mut PlatformTx) -> Result<u64> {
         .fetch_one(&mut **tx)
         .await?;
     Ok(crate::rows::unsigned(count))
-}
-
-fn escape_like(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_")
 }
 
 /// Holds the row until the transaction ends: whoever else changes the tenant waits.

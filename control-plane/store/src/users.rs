@@ -1,13 +1,15 @@
 //! People. All of it crosses tenants: a person belongs to none.
 
+use domain::conflict::Conflict;
 use domain::email::Email;
 use domain::id::UserId;
 use domain::user::{PersonName, User};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::rows::small;
-use crate::{Error, PlatformTx, Result};
+use crate::revocations::{self, Revocation};
+use crate::rows::{small, unsigned};
+use crate::{Error, PlatformTx, Result, personal_tokens, sessions};
 
 struct Raw {
     id: Uuid,
@@ -18,6 +20,7 @@ struct Raw {
     failed_sign_ins: i32,
     locked_until: Option<OffsetDateTime>,
     last_signed_in_at: Option<OffsetDateTime>,
+    disabled_at: Option<OffsetDateTime>,
     created_at: OffsetDateTime,
 }
 
@@ -32,6 +35,7 @@ impl From<Raw> for User {
             failed_sign_ins: small(raw.failed_sign_ins),
             locked_until: raw.locked_until,
             last_signed_in_at: raw.last_signed_in_at,
+            disabled_at: raw.disabled_at,
             created_at: raw.created_at,
         }
     }
@@ -42,7 +46,7 @@ pub struct NewUser<'a> {
     pub id: UserId,
     pub email: &'a Email,
     pub name: &'a PersonName,
-    /// argon2id in PHC form.
+    /// argon2id in PHC form, or another system's hash.
     pub password_hash: Option<&'a str>,
     pub email_confirmed_at: Option<OffsetDateTime>,
 }
@@ -62,12 +66,31 @@ pub async fn insert(tx: &mut PlatformTx, user: &NewUser<'_>) -> Result<User> {
     get(tx, user.id).await
 }
 
+/// As [`insert`], unless somebody has the address already, who stays as they are; whether it was
+/// inserted. Of two at once, one is. Served by `users_email_key`.
+pub async fn insert_unless_taken(tx: &mut PlatformTx, user: &NewUser<'_>) -> Result<(User, bool)> {
+    let inserted = sqlx::query!(
+        "insert into users (id, email, name, password_hash, email_confirmed_at)
+        values ($1, $2, $3, $4, $5) on conflict (email) do nothing",
+        user.id.0,
+        user.email.as_str(),
+        user.name.as_str(),
+        user.password_hash,
+        user.email_confirmed_at
+    )
+    .execute(&mut **tx)
+    .await?;
+    let found = find_by_email(tx, user.email).await?;
+    let found = found.ok_or(Error::NotFound { what: "user" })?;
+    Ok((found, inserted.rows_affected() > 0))
+}
+
 /// Served by `users_email_key`.
 pub async fn find_by_email(tx: &mut PlatformTx, email: &Email) -> Result<Option<User>> {
     let found = sqlx::query_as!(
         Raw,
         "select id, email, name, password_hash, email_confirmed_at, failed_sign_ins, locked_until,
-            last_signed_in_at, created_at
+            last_signed_in_at, disabled_at, created_at
         from users where email = $1",
         email.as_str()
     )
@@ -81,7 +104,7 @@ pub async fn get(tx: &mut PlatformTx, id: UserId) -> Result<User> {
     let found = sqlx::query_as!(
         Raw,
         "select id, email, name, password_hash, email_confirmed_at, failed_sign_ins, locked_until,
-            last_signed_in_at, created_at
+            last_signed_in_at, disabled_at, created_at
         from users where id = $1",
         id.0
     )
@@ -108,7 +131,116 @@ pub async fn set_password(
     )
     .execute(&mut **tx)
     .await?;
-    crate::sessions::end_of_user(tx, id, now).await
+    sessions::end_of_user(tx, id, now).await
+}
+
+/// Somebody in the list of people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedUser {
+    pub user: User,
+    /// Of how many tenants they are a member.
+    pub tenants: u64,
+}
+
+/// The newest first, before `before`; with a search, those whose address or name starts so or whose
+/// id it is. Served by the primary key, `users_email_start` and `users_name`; the counts by
+/// `members_user`.
+pub async fn search(
+    tx: &mut PlatformTx,
+    search: Option<&str>,
+    before: Option<UserId>,
+    limit: u32,
+) -> Result<Vec<ListedUser>> {
+    let id = search.and_then(|text| text.parse::<UserId>().ok());
+    let start = search.map(|text| format!("{}%", crate::rows::escape_like(&text.to_lowercase())));
+    let rows = sqlx::query!(
+        r#"select id, email, name, password_hash, email_confirmed_at, failed_sign_ins,
+            locked_until, last_signed_in_at, disabled_at, created_at,
+            (select count(*) from members m where m.user_id = u.id) as "tenants!"
+        from users u
+        where ($1::text is null or email like $1 or lower(name) like $1 or id = $2)
+            and ($3::uuid is null or id < $3)
+        order by id desc limit $4"#,
+        start,
+        id.map(|id| id.0),
+        before.map(|id| id.0),
+        i64::from(limit)
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let listed = rows.into_iter().map(|row| ListedUser {
+        tenants: unsigned(row.tenants),
+        user: Raw {
+            id: row.id,
+            email: row.email,
+            name: row.name,
+            password_hash: row.password_hash,
+            email_confirmed_at: row.email_confirmed_at,
+            failed_sign_ins: row.failed_sign_ins,
+            locked_until: row.locked_until,
+            last_signed_in_at: row.last_signed_in_at,
+            disabled_at: row.disabled_at,
+            created_at: row.created_at,
+        }
+        .into(),
+    });
+    Ok(listed.collect())
+}
+
+/// Has a person come in nowhere: sessions and grants end, tokens of their programs are revoked, and
+/// nodes refuse the access tokens that were issued until now. The platform keeps an operator who
+/// can come in, also if two of them are disabled at once.
+pub async fn disable(tx: &mut PlatformTx, id: UserId, now: OffsetDateTime) -> Result<()> {
+    // Holds the rows, always in the same order.
+    let operators = sqlx::query_scalar!(
+        "select user_id from platform_members where role = 'operator' order by user_id for update"
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    if operators.contains(&id.0) {
+        let others = sqlx::query_scalar!(
+            r#"select count(*) as "count!" from users
+            where id = any($1) and id <> $2 and disabled_at is null"#,
+            &operators,
+            id.0
+        )
+        .fetch_one(&mut **tx)
+        .await?;
+        if others == 0 {
+            return Err(Conflict::LastOperator.into());
+        }
+    }
+    sqlx::query!(
+        "update users set disabled_at = coalesce(disabled_at, $2) where id = $1",
+        id.0,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    sessions::end_of_user(tx, id, now).await?;
+    personal_tokens::revoke_all(tx, id, now).await?;
+    revocations::insert(tx, &Revocation::user(id, now)).await
+}
+
+/// Lets a person in again. What was ended stays ended.
+pub async fn enable(tx: &mut PlatformTx, id: UserId) -> Result<()> {
+    sqlx::query!("update users set disabled_at = null where id = $1", id.0)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Replaces the hash of the same password by a better one, unless another was set meanwhile.
+pub async fn replace_hash(tx: &mut PlatformTx, id: UserId, from: &str, to: &str) -> Result<()> {
+    sqlx::query!(
+        "update users set password_hash = $3 where id = $1 and password_hash = $2",
+        id.0,
+        from,
+        to
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 pub async fn rename(tx: &mut PlatformTx, id: UserId, name: &PersonName) -> Result<()> {

@@ -36,6 +36,8 @@ pub(super) fn of(method: &str, path: &str) -> Value {
             "name": "mine",
             "targets": [{ "url": "http://127.0.0.1:9" }],
         }),
+        ("POST", "/users") => json!({ "email": "mallory@example.com" }),
+        ("POST", "/users/import") => json!([{ "email": "mallory@example.com" }]),
         ("PATCH", "/apis/{api}" | "/upstreams/{upstream}" | "/tenants/{tenant}")
         | ("PATCH", "/tenants/{tenant}/api-keys/{key}")
         | ("PATCH", "/tenants/{tenant}/oauth-clients/{client}") => json!({ "name": "Taken over" }),

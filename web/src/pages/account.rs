@@ -4,6 +4,7 @@ use askama::Template;
 use domain::password::CHARS_MIN;
 use time::Duration;
 
+use super::users::Lock;
 use crate::format::Moment;
 use crate::forms::account::{LIFETIMES, TokenForm};
 use crate::forms::{Choice, FormErrors};
@@ -18,6 +19,8 @@ pub struct Account {
     pub shell: Shell,
     pub email: String,
     pub errors: FormErrors,
+    /// Wrong passwords pause sign-in.
+    pub lock: Option<Lock>,
     pub tokens: Vec<TokenRow>,
     /// Whether the person belongs to a tenant or runs the platform.
     pub has_console: bool,
@@ -174,6 +177,7 @@ impl Account {
             shell: samples::person_shell(),
             email: samples::PERSON.to_owned(),
             errors: FormErrors::default(),
+            lock: None,
             tokens: vec![
                 token(
                     "deploy",
@@ -226,6 +230,10 @@ impl Account {
     pub fn sample_errors() -> Self {
         Self {
             errors: FormErrors::of("current_password", "This is not your password."),
+            lock: Some(Lock {
+                until: samples::ahead(Duration::minutes(17)),
+                reason: "6 wrong passwords or codes".to_owned(),
+            }),
             tokens: Vec::new(),
             has_console: false,
             can_have_passkeys: false,

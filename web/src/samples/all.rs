@@ -5,7 +5,7 @@ use askama::Template;
 use crate::pages::{
     account, admin, api_keys, apis, audit, authenticator, confirm, consent, invitations, landing,
     members, nodes, oauth_clients, outbox, overview, passkeys, password, plan_requests, plans,
-    problem, routes, settings, sign_in, sign_up, tenants, token_keys, upstreams, usage,
+    problem, routes, settings, sign_in, sign_up, tenants, token_keys, upstreams, usage, users,
 };
 
 type Rendered = Vec<(&'static str, String)>;
@@ -271,6 +271,30 @@ fn operator() -> Result<Rendered, askama::Error> {
         (
             "admin-tenant-suspended",
             tenants::TenantDetail::sample_suspended().render()?,
+        ),
+        ("admin-users", users::Users::sample().render()?),
+        (
+            "admin-users-not-found",
+            users::Users::sample_not_found().render()?,
+        ),
+        ("admin-user", users::UserDetail::sample().render()?),
+        (
+            "admin-user-disabled",
+            users::UserDetail::sample_disabled().render()?,
+        ),
+        (
+            "admin-user-read-only",
+            users::UserDetail::sample_read_only().render()?,
+        ),
+        ("admin-user-new", users::NewUser::sample().render()?),
+        (
+            "admin-user-new-errors",
+            users::NewUser::sample_errors().render()?,
+        ),
+        ("admin-users-import", users::ImportUsers::sample().render()?),
+        (
+            "admin-users-import-report",
+            users::ImportUsers::sample_report().render()?,
         ),
         ("admin-nodes", nodes::Nodes::sample().render()?),
         ("admin-nodes-empty", nodes::Nodes::sample_empty().render()?),

@@ -28,7 +28,8 @@ use crate::clock::Now;
 use crate::fleet::{self, Standing};
 use crate::page::{Answer, Failure, Operator, page};
 use crate::{
-    apis, audit_events, outbox, plan_requests, plans, routes, tenants, token_keys, upstreams, usage,
+    apis, audit_events, outbox, plan_requests, plans, routes, tenants, token_keys, upstreams,
+    usage, users,
 };
 
 const BUSIEST: u32 = 5;
@@ -47,6 +48,7 @@ pub(crate) fn pages() -> Router<App> {
         .merge(tenants::pages())
         .merge(token_keys::pages())
         .merge(upstreams::pages())
+        .merge(users::pages())
 }
 
 async fn show(State(app): State<App>, operator: Operator, now: Now) -> Answer {

@@ -120,7 +120,8 @@ async fn ensure_operator(
             let new = people::NewPerson {
                 email,
                 name: PersonName::parse("Operator")?,
-                password_hash: hash,
+                password_hash: Some(hash),
+                is_email_confirmed: true,
                 role: Some(PlatformRole::Operator),
             };
             people::create_user(system, &mut tx, new, now).await?.id

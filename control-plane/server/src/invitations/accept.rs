@@ -142,7 +142,8 @@ async fn known(
     let email = Email::parse(email).map_err(ActionError::from)?;
     let user = store::users::find_by_email(tx, &email).await?;
     Ok(user
-        .filter(|user| user.email == invitation.email && user.email_confirmed_at.is_some())
+        .filter(|user| user.email == invitation.email)
+        .filter(|user| user.email_confirmed_at.is_some() && !user.is_disabled())
         .ok_or_else(|| FormErrors::of(FormErrors::FORM, WRONG_ACCOUNT)))
 }
 

@@ -38,18 +38,32 @@ impl<T: DeserializeOwned> FromRequest<App> for Creation<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        Self::read(request, app, input::BODY_BYTES_MAX, |headers, bytes| {
+            if bytes.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
+                // Steps without input, such as suspending a tenant.
+                return input::parse(b"{}");
+            }
+            input::expect_json(headers, &["application/json"])?;
+            input::parse(bytes)
+        })
+        .await
+    }
+}
+
+impl<T> Creation<T> {
+    /// One whose body is larger than others or no JSON object.
+    pub(crate) async fn read(
+        request: Request,
+        app: &App,
+        bytes_max: usize,
+        parse: impl FnOnce(&HeaderMap, &[u8]) -> Result<T, Problem>,
+    ) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         // Before the body: what strangers send is not read.
         let caller = Caller::from_request_parts(&mut parts, app).await?;
         let key = idempotency_key(&parts.headers)?;
-        let bytes = input::read(body).await?;
-        let input = if bytes.is_empty() && !parts.headers.contains_key(header::CONTENT_TYPE) {
-            // Steps without input, such as suspending a tenant.
-            input::parse(b"{}")?
-        } else {
-            input::expect_json(&parts.headers, &["application/json"])?;
-            input::parse(&bytes)?
-        };
+        let bytes = input::read(body, bytes_max).await?;
+        let input = parse(&parts.headers, &bytes)?;
         let mut asked = format!("{} {}\n", parts.method, parts.uri.path()).into_bytes();
         asked.extend_from_slice(&bytes);
         Ok(Self {

@@ -95,7 +95,7 @@ impl FromRequest<App> for Edit {
         let seen = IfMatch::from_request_parts(&mut parts, app).await?;
         let accepted = ["application/merge-patch+json", "application/json"];
         expect_json(&parts.headers, &accepted)?;
-        let patch: Value = parse(&read(body).await?)?;
+        let patch: Value = parse(&read(body, BODY_BYTES_MAX).await?)?;
         if !patch.is_object() {
             return Err(invalid("a patch is an object of the fields to change"));
         }
@@ -178,7 +178,7 @@ impl FromRequestParts<App> for IfMatch {
     }
 }
 
-pub(super) fn expect_json(headers: &HeaderMap, accepted: &[&'static str]) -> Result<(), Problem> {
+pub(crate) fn expect_json(headers: &HeaderMap, accepted: &[&'static str]) -> Result<(), Problem> {
     let found = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -193,20 +193,18 @@ pub(super) fn expect_json(headers: &HeaderMap, accepted: &[&'static str]) -> Res
     ))
 }
 
-pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(body, BODY_BYTES_MAX)
-        .await
-        .map_err(|_| {
-            Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                format!("a body has at most {BODY_BYTES_MAX} bytes"),
-            )
-        })
+pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    axum::body::to_bytes(body, bytes_max).await.map_err(|_| {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("a body has at most {bytes_max} bytes"),
+        )
+    })
 }
 
 /// Reads a JSON text; what is not valid is named by its place.
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|cause| {
         let pointer = pointer(cause.path());
@@ -220,7 +218,8 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(parsed)
 }
 
-fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+/// What a JSON value says.
+pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|cause| {
         let pointer = pointer(cause.path());
         wrong_field(pointer, &cause.into_inner())

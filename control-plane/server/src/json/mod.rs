@@ -32,7 +32,7 @@ use crate::telemetry::RequestId;
 pub(crate) use answer::{Stop, no_content, show};
 pub(crate) use caller::Caller;
 pub(crate) use creation::{Creation, Made, Nothing};
-pub(crate) use input::{At, Edit, IfMatch, Search};
+pub(crate) use input::{At, Edit, IfMatch, Search, expect_json, from_value, parse};
 pub(crate) use list::{Listed, PageQuery, Paging};
 pub(crate) use numbers::PerSecond;
 
@@ -70,6 +70,7 @@ fn nouns() -> OpenApiRouter<App> {
         .merge(crate::token_keys::api())
         .merge(crate::upstreams::api())
         .merge(crate::usage::api())
+        .merge(crate::users::api())
 }
 
 /// All of the API with its description.

@@ -124,7 +124,8 @@ async fn join(
     now: Now,
 ) -> Result<Option<Tenant>, ActionError> {
     let user = store::users::get(tx, login.user).await?;
-    if user.email_confirmed_at.is_none() || !client.may_join(&user.email) {
+    let may_come_in = user.email_confirmed_at.is_some() && !user.is_disabled();
+    if !may_come_in || !client.may_join(&user.email) {
         return Ok(None);
     }
     let tenant = store::tenants::get(tx, client.tenant_id).await?;

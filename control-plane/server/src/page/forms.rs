@@ -24,6 +24,9 @@ use crate::secret_box::SecretBox;
 
 /// No form of ours is larger.
 const FORM_BYTES_MAX: usize = 256 << 10;
+/// But for the one that people are imported with: 2 MiB of text, encoded.
+pub(crate) const IMPORT_FORM_BYTES_MAX: usize = 6 << 20;
+const IMPORT_PATH: &str = "/admin/users/import";
 
 /// The key of form tokens, one for all control planes of a deployment.
 #[derive(Clone)]
@@ -79,7 +82,12 @@ async fn guarded(app: &App, request: Request) -> Result<(Request, Option<CookieJ
     let signed_in = signed_in.map_or(String::new(), |holder| holder.user.to_string());
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         check_origin(&parts.headers, &app.public_url)?;
-        let bytes = read(body).await?;
+        let is_import = parts.uri.path() == IMPORT_PATH && !signed_in.is_empty();
+        let bytes_max = match is_import {
+            true => IMPORT_FORM_BYTES_MAX,
+            false => FORM_BYTES_MAX,
+        };
+        let bytes = read(body, bytes_max).await?;
         let sent = form_urlencoded::parse(&bytes)
             .find(|(field, _)| field == "csrf_token")
             .map(|(_, token)| token.into_owned());
@@ -109,13 +117,11 @@ async fn guarded(app: &App, request: Request) -> Result<(Request, Option<CookieJ
     Ok((Request::from_parts(parts, body), fresh))
 }
 
-async fn read(body: Body) -> Result<Bytes, Failure> {
-    axum::body::to_bytes(body, FORM_BYTES_MAX)
-        .await
-        .map_err(|_| {
-            let detail = "the form is larger than any of ours";
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "form_too_large", detail).into()
-        })
+async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Failure> {
+    axum::body::to_bytes(body, bytes_max).await.map_err(|_| {
+        let detail = "the form is larger than any of ours";
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "form_too_large", detail).into()
+    })
 }
 
 /// Fetch Metadata where the browser sends it; otherwise the Origin header (RFC 6454).

@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::deadline::{self, ANSWER_WITHIN};
 use crate::problem::Problem;
 
-pub(crate) use forms::FormKey;
+pub(crate) use forms::{FormKey, IMPORT_FORM_BYTES_MAX};
 pub(crate) use nonce::{Nonce, once};
 pub(crate) use people::{Anonymous, Member, Operator, SignedIn};
 pub(crate) use session::{Login, SignIn, amr};

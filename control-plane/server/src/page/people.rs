@@ -132,7 +132,7 @@ impl FromRequestParts<App> for SignedIn {
         };
         let mut tx = app.db.platform_tx().await?;
         let person = match Person::load(&mut tx, login.user).await {
-            // The account is gone.
+            // The account is gone or disabled.
             Err(store::Error::NotFound { .. }) => {
                 visit.session.flush().await?;
                 return Err(Stopped::SignIn(sign_in_path(parts)));
@@ -245,6 +245,9 @@ impl Visit {
 impl Person {
     async fn load(tx: &mut PlatformTx, user: UserId) -> store::Result<Self> {
         let found = store::users::get(tx, user).await?;
+        if found.is_disabled() {
+            return Err(store::Error::NotFound { what: "account" });
+        }
         let role = store::users::find_platform_role(tx, user).await?;
         let mut tenants = store::members::all_tenants_list_of_user(tx, user, TENANTS_MAX).await?;
         tenants.retain(|(_, role)| *role != Role::User);

@@ -21,6 +21,7 @@ use crate::clock::Now;
 use crate::page::{Answer, Failure, SignedIn, go_to, invalid, page};
 use crate::personal_tokens;
 use crate::throttle::{self, Network};
+use crate::users;
 
 pub(super) fn pages() -> Router<App> {
     Router::new().route("/account", get(show).post(change_password))
@@ -50,6 +51,7 @@ async fn build(
         shell: signed_in.shell(),
         email: person.email.clone(),
         errors,
+        lock: users::lock(&user, now),
         tokens: tokens
             .iter()
             .map(|token| personal_tokens::row(token, now))

@@ -38,6 +38,7 @@ use crate::passwords::PasswordHash;
 
 pub(crate) use json::api;
 pub(crate) use pages::{too_many, wait_message};
+pub(crate) use reset::{mail_code, page_for};
 
 /// `/signup`, `/login`, `/forgot`, `/account`.
 pub(crate) fn pages() -> Router<App> {
@@ -64,17 +65,19 @@ pub(crate) fn webauthn(public_url: &str) -> Option<Webauthn> {
 /// A person belongs to few tenants; the list is never cut off.
 const TENANTS_MAX: u32 = 1_000;
 
-/// Somebody whose address needs no confirmation.
+/// Somebody who did not sign up.
 #[derive(Debug)]
 pub(crate) struct NewPerson {
     pub email: Email,
     pub name: PersonName,
-    pub password_hash: PasswordHash,
+    /// None: they set one by a code that is mailed to them, which confirms the address, too.
+    pub password_hash: Option<PasswordHash>,
+    pub is_email_confirmed: bool,
     /// None: no role on the platform.
     pub role: Option<PlatformRole>,
 }
 
-/// Makes an account with a confirmed address.
+/// Makes an account.
 pub(crate) async fn create_user(
     authority: &Authority,
     tx: &mut PlatformTx,
@@ -86,8 +89,8 @@ pub(crate) async fn create_user(
         id: UserId(Uuid::now_v7()),
         email: &new.email,
         name: &new.name,
-        password_hash: Some(new.password_hash.as_str()),
-        email_confirmed_at: Some(now.0),
+        password_hash: new.password_hash.as_ref().map(PasswordHash::as_str),
+        email_confirmed_at: new.is_email_confirmed.then_some(now.0),
     };
     let user = store::users::insert(tx, &row).await?;
     if new.role.is_some() {
@@ -120,27 +123,6 @@ pub(crate) async fn account(
         platform_role: store::users::find_platform_role(tx, user).await?,
         tenants: store::members::all_tenants_list_of_user(tx, user, TENANTS_MAX).await?,
     })
-}
-
-/// Ends a pause of sign-in.
-pub(crate) async fn unlock(
-    authority: &Authority,
-    tx: &mut PlatformTx,
-    id: UserId,
-    now: Now,
-) -> Result<User, ActionError> {
-    authority.require(Action::UnlockUser)?;
-    let before = store::users::get(tx, id).await?;
-    store::users::set_lock(tx, id, None).await?;
-    let change = (
-        subject(&before),
-        Change::updated(
-            &json!({ "locked_until": before.locked_until.map(web::format::rfc3339) }),
-            &json!({ "locked_until": null }),
-        ),
-    );
-    action::audit(tx, authority, Action::UnlockUser, change, now).await?;
-    Ok(store::users::get(tx, id).await?)
 }
 
 /// Mails somebody about their account.

@@ -328,10 +328,10 @@ async fn resend(
     go_to("/signup/confirm")
 }
 
-async fn show_forgot(visitor: Anonymous) -> Answer {
+async fn show_forgot(visitor: Anonymous, Query(query): Query<EmailForm>) -> Answer {
     page(&ForgotPassword {
         shell: visitor.shell(),
-        email: String::new(),
+        email: query.email,
         errors: FormErrors::default(),
     })
 }
@@ -363,8 +363,15 @@ async fn ask_reset(
     go_to("/forgot/reset")
 }
 
-async fn show_reset(State(app): State<App>, visitor: Anonymous) -> Answer {
-    match pending(&visitor).await? {
+/// The mail names the address, for those who read it elsewhere than where they asked.
+async fn show_reset(
+    State(app): State<App>,
+    visitor: Anonymous,
+    Query(query): Query<EmailForm>,
+) -> Answer {
+    let named = Email::parse(&query.email).ok();
+    let named = named.map(|email| email.as_str().to_owned());
+    match named.or(pending(&visitor).await?) {
         Some(email) => page(&reset_page(&app, &visitor, email, FormErrors::default())),
         None => go_to("/forgot"),
     }

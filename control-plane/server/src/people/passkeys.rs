@@ -229,7 +229,7 @@ async fn find_signer(
         return Ok(None);
     }
     let found = store::users::get(tx, user).await?;
-    if found.email_confirmed_at.is_none() {
+    if found.email_confirmed_at.is_none() || found.is_disabled() {
         return Ok(None);
     }
     credential.update_credential(&result);

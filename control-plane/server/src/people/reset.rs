@@ -16,21 +16,34 @@ use crate::clock::Now;
 use crate::mail::{self, Letter};
 use crate::passwords::PasswordHash;
 
-/// Mails a code to the address, if somebody has it.
+/// Mails a code to the address, if somebody has it who may come in.
 pub(super) async fn ask(app: &App, email: &Email, now: Now) -> Result<(), ActionError> {
     let mut tx = app.db.platform_tx().await?;
-    if store::users::find_by_email(&mut tx, email).await?.is_none() {
+    let found = store::users::find_by_email(&mut tx, email).await?;
+    if found.is_none_or(|user| user.is_disabled()) {
         return Ok(());
     }
+    mail_code(app, &mut tx, email, now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Mails a code with which its reader sets a new password.
+pub(crate) async fn mail_code(
+    app: &App,
+    tx: &mut PlatformTx,
+    email: &Email,
+    now: Now,
+) -> store::Result<()> {
     let code = PlainCode::mint(app, code_for(email));
     let until = now.0 + codes::LIFETIME;
-    store::users::replace_code(&mut tx, code_for(email), &code.hash, &json!({}), until).await?;
+    store::users::replace_code(tx, code_for(email), &code.hash, &json!({}), until).await?;
     let body = format!(
-        "Enter this code to set a new password:\n\n    {}\n\nIt works for {} minutes, at {}.\n\n\
+        "Enter this code to set a new password:\n\n    {}\n\nIt works for {} minutes, at {}\n\n\
          If you did not ask for it, ignore this mail: your password stays.\n",
         code.reveal(),
         codes::LIFETIME.whole_minutes(),
-        app.public_url,
+        page_for(app, "/forgot/reset", email),
     );
     let subject = format!("Your Tollgate code: {}", code.reveal());
     let letter = Letter {
@@ -39,9 +52,14 @@ pub(super) async fn ask(app: &App, email: &Email, now: Now) -> Result<(), Action
         subject: &subject,
         body: &body,
     };
-    mail::post(&mut tx, letter).await?;
-    tx.commit().await?;
-    Ok(())
+    mail::post(tx, letter).await
+}
+
+/// The address of a page that knows whose password it is about.
+pub(crate) fn page_for(app: &App, path: &str, email: &Email) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("email", email.as_str());
+    format!("{}{path}?{}", app.public_url, query.finish())
 }
 
 /// What becomes of a person's tokens when the password changes.
@@ -51,8 +69,8 @@ pub(super) enum Tokens {
     Keep,
 }
 
-/// Sets the password if the code is right. Every session ends, and so do every token, since somebody
-/// else may have made it, and a pause of sign-in.
+/// Sets the password if the code is right, which also confirms the address. Every session ends, and
+/// so do every token, since somebody else may have made it, and a pause of sign-in.
 pub(super) async fn reset(
     app: &App,
     (email, digits): (&Email, &str),
@@ -65,9 +83,11 @@ pub(super) async fn reset(
         return Ok(false);
     }
     let mut tx = app.db.platform_tx().await?;
-    let Some(user) = store::users::find_by_email(&mut tx, email).await? else {
+    let found = store::users::find_by_email(&mut tx, email).await?;
+    let Some(user) = found.filter(|user| !user.is_disabled()) else {
         return Ok(false);
     };
+    store::users::confirm_email(&mut tx, user.id, now.0).await?;
     store::users::delete_code(&mut tx, code_for(email)).await?;
     let authority = Authority::person(user.id, user.email.clone()).of_request(request_id);
     let change = (&user, &hash, Tokens::Revoke);

@@ -43,16 +43,23 @@ pub(super) async fn with_password(
     };
     let stored = attempt
         .as_ref()
-        .and_then(|attempt| attempt.user.password_hash.as_deref());
-    let is_right = app.passwords.is_right(password, stored).await?;
+        .and_then(|attempt| attempt.user.password_hash.clone());
+    let is_right = app.passwords.is_right(password, stored.as_deref()).await?;
     let Some(attempt) = attempt else {
         return Ok(Verdict::Refused);
     };
     if !is_right || attempt.user.email_confirmed_at.is_none() {
         return refuse(app, &attempt, now).await;
     }
+    let renewed = match &stored {
+        Some(stored) => app.passwords.renewed(password, stored).await?,
+        None => None,
+    };
     let mut tx = app.db.platform_tx().await?;
     let user = attempt.user;
+    if let (Some(from), Some(to)) = (&stored, &renewed) {
+        store::users::replace_hash(&mut tx, user.id, from, to.as_str()).await?;
+    }
     if store::authenticators::is_confirmed(&mut tx, user.id).await? {
         // Only the second step forgives wrong attempts: else who knows the password could guess at
         // codes for ever.
@@ -97,7 +104,7 @@ enum By<'a> {
     Id(UserId),
 }
 
-/// Counts the attempt; `None` where there is nobody, or sign-in pauses.
+/// Counts the attempt; `None` where there is nobody, they are disabled, or sign-in pauses.
 async fn begin(app: &App, by: By<'_>, now: Now) -> Result<Option<Attempt>, ActionError> {
     let mut tx = app.db.platform_tx().await?;
     let id = match by {
@@ -110,7 +117,7 @@ async fn begin(app: &App, by: By<'_>, now: Now) -> Result<Option<Attempt>, Actio
     // Holds the row: what is read next is not older than other attempts.
     let failed = store::users::note_failed_sign_in(&mut tx, id).await?;
     let user = store::users::get(&mut tx, id).await?;
-    if user.is_locked(now.0) {
+    if user.is_locked(now.0) || user.is_disabled() {
         // Not counted: others cannot make a pause longer by going on.
         return Ok(None);
     }

@@ -76,6 +76,15 @@ impl Program {
         self.answer(request.body(body).expect("a request")).await
     }
 
+    /// A POST of another kind than JSON; `path` is below `/api/v1`.
+    pub(crate) async fn text(&self, path: &str, kind: &str, body: &str) -> Reply {
+        let request = self
+            .request(Method::POST, &format!("/api/v1{path}"))
+            .header(header::CONTENT_TYPE, kind)
+            .body(Body::from(body.to_owned()));
+        self.answer(request.expect("a request")).await
+    }
+
     /// A form as OAuth has it; `path` is the whole path.
     pub(crate) async fn form(
         &self,

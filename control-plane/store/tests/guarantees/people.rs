@@ -7,7 +7,7 @@ use domain::email::{CodePurpose, Email};
 use domain::id::{MemberId, TenantId};
 use domain::member::{Attributes, MemberStatus, Standing};
 use domain::personal_token::{PlainToken, TokenName};
-use domain::role::Role;
+use domain::role::{PlatformRole, Role};
 use store::idempotency::{self, Claim, KeyOf};
 use store::members::MemberEdit;
 use store::personal_tokens::{self, NewPersonalToken};
@@ -78,6 +78,31 @@ async fn of_two_owners_who_go_at_once_one_stays_whatever_way_they_go() {
         let owners = left.iter().filter(|member| member.standing == owner);
         assert_eq!(owners.count(), 1, "{one:?} {two:?}");
     }
+}
+
+#[tokio::test]
+async fn of_two_operators_who_disable_each_other_at_once_one_stays() {
+    let world = World::new().await;
+    let tenant = world.tenant("t").await;
+    let (_, first) = world.member(tenant, Role::Viewer).await;
+    let (_, second) = world.member(tenant, Role::Viewer).await;
+    let mut tx = world.db.platform_tx().await.unwrap();
+    for user in [first, second] {
+        let role = Some(PlatformRole::Operator);
+        users::set_platform_role(&mut tx, user, role).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let disable = async |user| {
+        let mut tx = world.db.platform_tx().await?;
+        users::disable(&mut tx, user, super::now()).await?;
+        tx.commit().await
+    };
+    let (one, two) = tokio::join!(disable(first), disable(second));
+    let stayed = [one, two]
+        .into_iter()
+        .filter(|result| matches!(result, Err(Error::Conflict(Conflict::LastOperator))))
+        .count();
+    assert_eq!(stayed, 1);
 }
 
 #[tokio::test]

@@ -162,6 +162,40 @@ async fn a_new_password_ends_what_applications_were_given() {
 }
 
 #[tokio::test]
+async fn who_is_disabled_everywhere_gets_no_tokens_and_has_none() {
+    let world = World::new().await;
+    let (client, secret) = world.confidential(&super::terms()).await;
+    let (tokens, code) = (world.tokens().await, world.code().await);
+    let mut browser = world.browser().await;
+    let introspect = async |token: &str| {
+        let id = client.to_string();
+        let fields = [
+            ("client_id", id.as_str()),
+            ("client_secret", secret.as_str()),
+            ("token", token),
+        ];
+        let reply = world
+            .program()
+            .form("/oauth2/introspect", &[], &fields)
+            .await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.body["active"].clone()
+    };
+    let access = tokens["access_token"].as_str().expect("a token");
+    assert_eq!(introspect(access).await, true);
+    // Only that: each door looks by itself, whatever was revoked beside.
+    let sql = "update users set disabled_at = now() - make_interval(secs => $1)";
+    store::testing::execute(&world.stack.app.db, sql, 1.0).await;
+    assert_eq!(introspect(access).await, false);
+    assert_eq!(world.user_info(access).await.status, 401);
+    let refresh = tokens["refresh_token"].as_str().expect("a token");
+    refused(&world.refresh(refresh).await, 400, "invalid_grant");
+    refused(&world.exchange(&code, &[]).await, 400, "invalid_grant");
+    let seen = browser.get(&world.request().path()).await;
+    assert_eq!(super::answer(&seen, "code"), None, "{}", seen.location());
+}
+
+#[tokio::test]
 async fn grants_end_when_they_were_to() {
     let world = World::new().await;
     let tokens = world.tokens().await;
