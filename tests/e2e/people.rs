@@ -237,7 +237,7 @@ async fn a_person_of_two_tenants_allows_an_application_and_switches() {
     browser.fill("email", EMAIL).await;
     browser.fill("password", PASSWORD).await;
     browser.press("Sign in").await;
-    browser.press("Join Demo").await;
+    browser.press("Join Demo tenant").await;
     assert_eq!(browser.path().await, format!("/t/{demo}"));
     sign_out(&browser).await;
 

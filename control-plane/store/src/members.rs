@@ -148,82 +148,29 @@ pub async fn list(
     .collect()
 }
 
-/// What can be changed of a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberEdit {
-    pub standing: Standing,
-    pub attributes: Attributes,
+/// A member whom nobody else changes until the transaction ends, and to whom what is to come may
+/// happen.
+#[derive(Debug)]
+pub struct Held {
+    member: Member,
+    /// `None`: they are to be taken out.
+    to: Option<Standing>,
 }
 
-/// Changes a member, unless that would leave the tenant without an owner who can come in. Who
-/// loses something is cut off.
-pub async fn update(
-    tx: &mut Conn,
-    (tenant, id): (TenantId, MemberId),
-    edit: &MemberEdit,
-    seen: Option<i32>,
-    now: OffsetDateTime,
-) -> Result<Member> {
-    let before = check_change(tx, (tenant, id), Some(edit.standing), seen).await?;
-    sqlx::query!(
-        "update members set role = $3, status = $4, attributes = $5, edition = edition + 1
-        where tenant_id = $1 and id = $2",
-        tenant.0,
-        id.0,
-        edit.standing.role.as_str(),
-        edit.standing.status.as_str(),
-        json!(edit.attributes.as_map())
-    )
-    .execute(&mut *tx)
-    .await?;
-    if before.standing.loses(Some(edit.standing)) {
-        cut_off(tx, tenant, before.user_id, now).await?;
-    }
-    get(tx, tenant, id).await
-}
-
-/// Takes a person out, unless that would leave the tenant without an owner who can come in.
-pub async fn delete(
-    tx: &mut Conn,
-    tenant: TenantId,
-    id: MemberId,
-    now: OffsetDateTime,
-) -> Result<()> {
-    let before = check_change(tx, (tenant, id), None, None).await?;
-    sqlx::query!(
-        "delete from members where tenant_id = $1 and id = $2",
-        tenant.0,
-        id.0
-    )
-    .execute(&mut *tx)
-    .await?;
-    cut_off(tx, tenant, before.user_id, now).await
-}
-
-/// Ends what applications were given by a person for this tenant: refresh tokens work no more, and
-/// nodes refuse access tokens. Served by `oauth_grants_user`.
-async fn cut_off(tx: &mut Conn, tenant: TenantId, user: UserId, now: OffsetDateTime) -> Result<()> {
-    sqlx::query!(
-        "update oauth_grants set revoked_at = $3
-        where tenant_id = $1 and user_id = $2 and revoked_at is null",
-        tenant.0,
-        user.0,
-        now
-    )
-    .execute(&mut *tx)
-    .await?;
-    revocations::insert(tx, &Revocation::member(tenant, user, now)).await
-}
-
-/// The member as it was.
-async fn check_change(
+/// Holds a member for a change, unless that would leave the tenant without an owner who can come
+/// in. Who loses something is refused refresh tokens from here on.
+///
+/// The instant of the change is to be read after this: whoever got a token that says the old role
+/// had it issued before, and a later one says the new role.
+pub async fn hold(
     tx: &mut Conn,
     (tenant, id): (TenantId, MemberId),
     to: Option<Standing>,
     seen: Option<i32>,
-) -> Result<Member> {
+    now: OffsetDateTime,
+) -> Result<Held> {
     // Two owners that step down at once are counted one after the other.
-    tenants::lock(tx, tenant, None).await?;
+    tenants::take_turn(tx, tenant).await?;
     let member = get(tx, tenant, id).await?;
     edition::check("member", Some(member.edition), seen)?;
     let owners = sqlx::query_scalar!(
@@ -231,10 +178,87 @@ async fn check_change(
         where tenant_id = $1 and role = 'owner' and status = 'active'"#,
         tenant.0
     )
-    .fetch_one(tx)
+    .fetch_one(&mut *tx)
     .await?;
     change_standing(member.standing, to, unsigned(owners)).map_err(|_| Conflict::LastOwner)?;
-    Ok(member)
+    if member.standing.loses(to) {
+        // Before the member, as who issues tokens goes about it.
+        end_grants(tx, tenant, member.user_id, now).await?;
+    }
+    sqlx::query!(
+        "select from members where tenant_id = $1 and id = $2 for update",
+        tenant.0,
+        id.0
+    )
+    .execute(tx)
+    .await?;
+    Ok(Held { member, to })
+}
+
+/// Changes a member as they were held for; who loses something is cut off at `now`.
+pub async fn update(
+    tx: &mut Conn,
+    held: Held,
+    attributes: &Attributes,
+    now: OffsetDateTime,
+) -> Result<Member> {
+    let Member {
+        id,
+        tenant_id,
+        user_id,
+        standing: before,
+        ..
+    } = held.member;
+    let after = held.to.unwrap_or(before);
+    sqlx::query!(
+        "update members set role = $3, status = $4, attributes = $5, edition = edition + 1
+        where tenant_id = $1 and id = $2",
+        tenant_id.0,
+        id.0,
+        after.role.as_str(),
+        after.status.as_str(),
+        json!(attributes.as_map())
+    )
+    .execute(&mut *tx)
+    .await?;
+    if before.loses(Some(after)) {
+        revocations::insert(tx, &Revocation::member(tenant_id, user_id, now)).await?;
+    }
+    get(tx, tenant_id, id).await
+}
+
+/// Takes a person out who is held for it.
+pub async fn delete(tx: &mut Conn, held: Held, now: OffsetDateTime) -> Result<()> {
+    let member = held.member;
+    sqlx::query!(
+        "delete from members where tenant_id = $1 and id = $2",
+        member.tenant_id.0,
+        member.id.0
+    )
+    .execute(&mut *tx)
+    .await?;
+    let cut_off = Revocation::member(member.tenant_id, member.user_id, now);
+    revocations::insert(tx, &cut_off).await
+}
+
+/// Refresh tokens that a person gave to applications for this tenant work no more. Served by
+/// `oauth_grants_user`.
+async fn end_grants(
+    tx: &mut Conn,
+    tenant: TenantId,
+    user: UserId,
+    now: OffsetDateTime,
+) -> Result<()> {
+    sqlx::query!(
+        "update oauth_grants set revoked_at = $3
+        where tenant_id = $1 and user_id = $2 and revoked_at is null",
+        tenant.0,
+        user.0,
+        now
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// What is stored of a person's attributes.

@@ -260,8 +260,10 @@ pub struct Holder {
     pub apis: Vec<(ApiId, Option<String>)>,
 }
 
-/// `None`: the person is no member any more or disabled, here or everywhere, or the tenant is suspended. Served by
-/// `members_user_key`, `group_members_member` and the primary key of `subscription_apis`.
+/// `None`: the person is no member any more or disabled, here or everywhere, or the tenant is
+/// suspended. The member stays as they are until the transaction ends: who takes something from them waits for tokens that
+/// still say it, and cuts these off. Served by `members_user_key`, `group_members_member` and the
+/// primary key of `subscription_apis`.
 pub async fn find_holder(
     tx: &mut PlatformTx,
     tenant: TenantId,
@@ -275,22 +277,23 @@ pub async fn find_holder(
                     on g.tenant_id = i.tenant_id and g.id = i.group_id
                 where i.tenant_id = $1 and i.member_id = m.id order by lower(g.name) limit $4
             ) as "groups!",
-            array(
-                select s.api_id from subscription_apis s join subscriptions b
-                    on b.tenant_id = s.tenant_id and b.id = s.subscription_id
-                where s.tenant_id = $1 and b.status = 'active' order by s.api_id limit $3
-            ) as "api_ids!",
-            array(
-                select coalesce(a.audience, '') from subscription_apis s join subscriptions b
-                    on b.tenant_id = s.tenant_id and b.id = s.subscription_id
-                join apis a on a.id = s.api_id
-                where s.tenant_id = $1 and b.status = 'active' order by s.api_id limit $3
-            ) as "audiences!"
+            a.ids as "ids!", a.audiences as "audiences!"
         from members m
         join users u on u.id = m.user_id
         join tenants t on t.id = m.tenant_id
+        cross join lateral (
+            select coalesce(array_agg(o.id order by o.id), '{}') as ids,
+                coalesce(array_agg(coalesce(o.audience, '') order by o.id), '{}') as audiences
+            from (
+                select a.id, a.audience from subscription_apis s
+                join subscriptions b on b.tenant_id = s.tenant_id and b.id = s.subscription_id
+                join apis a on a.id = s.api_id
+                where s.tenant_id = t.id and b.status = 'active' order by a.id limit $3
+            ) o
+        ) a
         where m.tenant_id = $1 and m.user_id = $2 and m.status = 'active' and t.status = 'active'
-            and u.disabled_at is null"#,
+            and u.disabled_at is null
+        for share of m"#,
         tenant.0,
         user.0,
         APIS_MAX,
@@ -307,7 +310,7 @@ pub async fn find_holder(
                 role: word("role", &row.role)?,
                 groups: row.groups,
                 attributes: members::attributes(row.attributes)?,
-                apis: with_audiences(row.api_ids, row.audiences),
+                apis: with_audiences(row.ids, row.audiences),
             })
         })
         .transpose()
@@ -319,24 +322,25 @@ pub async fn find_apis(
     tenant: TenantId,
 ) -> Result<Option<Vec<(ApiId, Option<String>)>>> {
     let found = sqlx::query!(
-        r#"select array(
-                select s.api_id from subscription_apis s join subscriptions b
-                    on b.tenant_id = s.tenant_id and b.id = s.subscription_id
-                where s.tenant_id = $1 and b.status = 'active' order by s.api_id limit $2
-            ) as "api_ids!",
-            array(
-                select coalesce(a.audience, '') from subscription_apis s join subscriptions b
-                    on b.tenant_id = s.tenant_id and b.id = s.subscription_id
+        r#"select a.ids as "ids!", a.audiences as "audiences!"
+        from tenants t
+        cross join lateral (
+            select coalesce(array_agg(o.id order by o.id), '{}') as ids,
+                coalesce(array_agg(coalesce(o.audience, '') order by o.id), '{}') as audiences
+            from (
+                select a.id, a.audience from subscription_apis s
+                join subscriptions b on b.tenant_id = s.tenant_id and b.id = s.subscription_id
                 join apis a on a.id = s.api_id
-                where s.tenant_id = $1 and b.status = 'active' order by s.api_id limit $2
-            ) as "audiences!"
-        from tenants t where t.id = $1 and t.status = 'active'"#,
+                where s.tenant_id = t.id and b.status = 'active' order by a.id limit $2
+            ) o
+        ) a
+        where t.id = $1 and t.status = 'active'"#,
         tenant.0,
         APIS_MAX
     )
     .fetch_optional(&mut **tx)
     .await?;
-    Ok(found.map(|row| with_audiences(row.api_ids, row.audiences)))
+    Ok(found.map(|row| with_audiences(row.ids, row.audiences)))
 }
 
 fn with_audiences(ids: Vec<Uuid>, audiences: Vec<String>) -> Vec<(ApiId, Option<String>)> {

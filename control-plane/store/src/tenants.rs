@@ -201,3 +201,15 @@ pub(crate) async fn lock(tx: &mut Conn, tenant: TenantId, seen: Option<i32>) -> 
     .await?;
     edition::check("tenant", found, seen)
 }
+
+/// Lets those who change who belongs to the tenant go one after the other. Who only refers to the
+/// tenant does not wait: one of them may hold what its turn needs.
+pub(crate) async fn take_turn(tx: &mut Conn, tenant: TenantId) -> Result<()> {
+    let found = sqlx::query_scalar!(
+        "select edition from tenants where id = $1 for no key update",
+        tenant.0
+    )
+    .fetch_optional(tx)
+    .await?;
+    edition::check("tenant", found, None)
+}

@@ -9,12 +9,12 @@ use domain::member::{Attributes, Member, MemberStatus, Standing};
 use domain::permission::Action;
 use domain::role::Role;
 use serde::{Deserialize, Serialize};
-use store::members::MemberEdit;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::MemberEdit;
 use crate::action::{ActionError, Tx};
 use crate::app::App;
 use crate::clock::Now;

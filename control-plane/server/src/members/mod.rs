@@ -6,12 +6,11 @@ mod pages;
 mod tests;
 
 use domain::id::{MemberId, TenantId};
-use domain::member::Member;
+use domain::member::{Attributes, Member, Standing};
 use domain::permission::Action;
 use domain::role::Role;
 use serde_json::{Value, json};
 use store::Conn;
-use store::members::MemberEdit;
 
 use crate::action::{self, ActionError, Change, Subject};
 use crate::authority::Authority;
@@ -45,6 +44,13 @@ pub(crate) async fn get(
     Ok(store::members::get(tx, tenant, id).await?)
 }
 
+/// What can be changed of a member.
+#[derive(Debug, Clone)]
+pub(crate) struct MemberEdit {
+    pub standing: Standing,
+    pub attributes: Attributes,
+}
+
 /// Changes role, status and attributes. `seen`: the edition that the caller knows.
 pub(crate) async fn update(
     authority: &Authority,
@@ -55,10 +61,15 @@ pub(crate) async fn update(
 ) -> Result<Member, ActionError> {
     action::require_change_in(authority, tx, Action::UpdateMember, tenant).await?;
     let before = store::members::get(tx, tenant, id).await?;
+    action::check_seen(before.edition, seen)?;
     if before.standing.role == Role::Owner || edit.standing.role == Role::Owner {
         authority.require_in(Action::ManageOwners, tenant)?;
     }
-    let after = store::members::update(tx, (tenant, id), &edit, seen, now.0).await?;
+    // What was judged is what is changed.
+    let (to, seen) = (Some(edit.standing), Some(before.edition));
+    let held = store::members::hold(tx, (tenant, id), to, seen, now.0).await?;
+    let now = now.max(Now::read());
+    let after = store::members::update(tx, held, &edit.attributes, now.0).await?;
     let change = (
         subject(&after),
         Change::updated(&shown(&before), &shown(&after)),
@@ -79,7 +90,10 @@ pub(crate) async fn remove(
     if member.standing.role == Role::Owner {
         authority.require_in(Action::ManageOwners, tenant)?;
     }
-    store::members::delete(tx, tenant, id, now.0).await?;
+    let seen = Some(member.edition);
+    let held = store::members::hold(tx, (tenant, id), None, seen, now.0).await?;
+    let now = now.max(Now::read());
+    store::members::delete(tx, held, now.0).await?;
     let change = (subject(&member), Change::removed(&shown(&member)));
     action::audit(tx, authority, Action::RemoveMember, change, now).await
 }

@@ -1,6 +1,7 @@
 //! Guarantees about the people of a tenant.
 
 use domain::id::{TenantId, UserId};
+use domain::member::{Attributes, MemberStatus, Standing};
 use domain::role::Role;
 use serde_json::{Value, json};
 use time::Duration;
@@ -122,6 +123,74 @@ async fn tokens_of_who_loses_something_end_and_those_of_others_go_on() {
         let found = is_cut_off(&stack, tenant, ada).await;
         assert_eq!(found, expected, "{change:?}");
     }
+}
+
+#[tokio::test]
+async fn who_waits_for_the_tenant_cuts_off_what_was_issued_meanwhile() {
+    let stack = Stack::new().await;
+    for is_removed in [false, true] {
+        let tenant = stack.tenant("Northwind").await;
+        let email = format!("{tenant}@example.com");
+        let ada = stack.member(tenant, &email, Role::Admin).await;
+        let mut tx = stack.app.db.platform_tx().await.expect("begins");
+        let found = store::members::find_by_user(&mut tx, tenant, ada).await;
+        let id = found.expect("reads").expect("a member").id;
+        let authority = crate::authority::Authority::system();
+        // As if the lock had been had ten minutes after the request began.
+        let began = Now(Now::read().0 - Duration::minutes(10));
+        let at = (tenant, id);
+        if is_removed {
+            let done = super::remove(&authority, &mut tx, at, began).await;
+            done.expect("is taken out");
+        } else {
+            let edit = super::MemberEdit {
+                standing: Standing {
+                    role: Role::User,
+                    status: MemberStatus::Active,
+                },
+                attributes: Attributes::default(),
+            };
+            let done = super::update(&authority, &mut tx, at, (edit, None), began).await;
+            done.expect("is changed");
+        }
+        tx.commit().await.expect("commits");
+        assert!(is_cut_off(&stack, tenant, ada).await, "{is_removed}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_says_the_old_role_is_finished_before_the_role_changes() {
+    let stack = Stack::new().await;
+    let tenant = stack.tenant("Northwind").await;
+    let ada = stack.member(tenant, "ada@example.com", Role::Admin).await;
+    let mut issuing = stack.app.db.platform_tx().await.expect("begins");
+    let found = store::members::find_by_user(&mut issuing, tenant, ada).await;
+    let id = found.expect("reads").expect("a member").id;
+    let holder = store::oauth_grants::find_holder(&mut issuing, tenant, ada).await;
+    assert_eq!(holder.expect("reads").expect("a member").role, Role::Admin);
+    let app = stack.app.clone();
+    let demotion = tokio::spawn(async move {
+        let mut tx = app.db.platform_tx().await.expect("begins");
+        let to = Standing {
+            role: Role::User,
+            status: MemberStatus::Active,
+        };
+        let now = Now::read().0;
+        let held = store::members::hold(&mut tx, (tenant, id), Some(to), None, now).await;
+        let at = Now::read();
+        let (held, none) = (held.expect("holds"), Attributes::default());
+        let edited = store::members::update(&mut tx, held, &none, at.0).await;
+        edited.expect("changes");
+        tx.commit().await.expect("commits");
+        at
+    });
+    store::testing::until_somebody_waits(&stack.app.db).await;
+    let issued_at = Now::read();
+    issuing.commit().await.expect("commits");
+    assert!(demotion.await.expect("no panic") >= issued_at);
+    let mut tx = stack.app.db.platform_tx().await.expect("begins");
+    let holder = store::oauth_grants::find_holder(&mut tx, tenant, ada).await;
+    assert_eq!(holder.expect("reads").expect("a member").role, Role::User);
 }
 
 #[tokio::test]

@@ -39,6 +39,26 @@ pub async fn execute(db: &Db, sql: &'static str, seconds: f64) {
     tx.commit().await.expect("commits");
 }
 
+/// Until another transaction waits for what one holds.
+pub async fn until_somebody_waits(db: &Db) {
+    let sql = "select exists (
+        select from pg_locks l join pg_stat_activity a on a.pid = l.pid
+        where not l.granted and a.datname = current_database()
+    )";
+    loop {
+        let mut tx = db.platform_tx().await.expect("begins");
+        let waits: bool = sqlx::query_scalar(sql)
+            .fetch_one(&mut *tx)
+            .await
+            .expect("reads locks");
+        drop(tx);
+        if waits {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 fn make() -> String {
     let lease = cluster::testing::lease().expect("a PostgreSQL cluster for tests");
     let name = lease

@@ -9,7 +9,6 @@ use domain::member::{Attributes, MemberStatus, Standing};
 use domain::personal_token::{PlainToken, TokenName};
 use domain::role::{PlatformRole, Role};
 use store::idempotency::{self, Claim, KeyOf};
-use store::members::MemberEdit;
 use store::personal_tokens::{self, NewPersonalToken};
 use store::sessions::{Sessions, USER_KEY};
 use store::testing::World;
@@ -34,15 +33,15 @@ impl Exit {
             Exit::StepDown => (Role::Admin, MemberStatus::Active),
             Exit::Disabled => (Role::Owner, MemberStatus::Disabled),
             Exit::Removed => {
-                members::delete(&mut tx, tenant, member, super::now()).await?;
+                let now = super::now();
+                let held = members::hold(&mut tx, (tenant, member), None, None, now).await?;
+                members::delete(&mut tx, held, now).await?;
                 return tx.commit().await;
             }
         };
-        let edit = MemberEdit {
-            standing: Standing { role, status },
-            attributes: Attributes::default(),
-        };
-        members::update(&mut tx, (tenant, member), &edit, None, super::now()).await?;
+        let (to, now) = (Standing { role, status }, super::now());
+        let held = members::hold(&mut tx, (tenant, member), Some(to), None, now).await?;
+        members::update(&mut tx, held, &Attributes::default(), now).await?;
         tx.commit().await
     }
 }

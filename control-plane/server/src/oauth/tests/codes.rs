@@ -178,9 +178,10 @@ async fn who_left_the_tenant_gets_no_more_tokens() {
     let mut tx = world.stack.app.db.platform_tx().await.expect("begins");
     let member = store::members::find_by_user(&mut tx, world.tenant, world.user).await;
     let member = member.expect("reads").expect("a member");
-    store::members::delete(&mut tx, world.tenant, member.id, Now::read().0)
-        .await
-        .expect("goes");
+    let (at, now) = ((world.tenant, member.id), Now::read().0);
+    let held = store::members::hold(&mut tx, at, None, None, now).await;
+    let gone = store::members::delete(&mut tx, held.expect("holds"), now).await;
+    gone.expect("goes");
     tx.commit().await.expect("commits");
     refused(&world.exchange(&code, &[]).await, 400, "invalid_grant");
     let refresh = tokens["refresh_token"].as_str().expect("a token");

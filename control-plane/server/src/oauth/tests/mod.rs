@@ -3,6 +3,7 @@
 mod clients;
 mod codes;
 mod logout;
+mod members;
 mod refresh;
 mod requests;
 
