@@ -20,6 +20,8 @@ const QUOTA_PERIODS_KEPT: time::Duration = time::Duration::days(400);
 /// Creations may be repeated under their key for this long.
 const IDEMPOTENCY_KEPT: time::Duration = time::Duration::days(1);
 const MAILS_KEPT: time::Duration = time::Duration::days(30);
+/// Those that ran out can be sent again for this long.
+const INVITATIONS_KEPT: time::Duration = time::Duration::days(30);
 
 /// Runs until `shutdown`, at once and then every ten minutes.
 pub async fn keep_up(app: App, shutdown: CancellationToken) {
@@ -34,7 +36,7 @@ pub async fn keep_up(app: App, shutdown: CancellationToken) {
     }
 }
 
-async fn once(app: &App, now: OffsetDateTime) -> store::Result<()> {
+pub(crate) async fn once(app: &App, now: OffsetDateTime) -> store::Result<()> {
     let mut tx = app.db.platform_tx().await?;
     store::usage::keep_partitions(&mut tx, now).await?;
     tx.commit().await?;
@@ -46,6 +48,8 @@ async fn once(app: &App, now: OffsetDateTime) -> store::Result<()> {
         .await?;
     store::idempotency::delete_before(&mut tx, now - IDEMPOTENCY_KEPT, ROWS_AT_ONCE).await?;
     store::outbox::all_tenants_delete_before(&mut tx, now - MAILS_KEPT, ROWS_AT_ONCE).await?;
+    store::invitations::all_tenants_delete_expired(&mut tx, now - INVITATIONS_KEPT, ROWS_AT_ONCE)
+        .await?;
     store::oauth_grants::delete_expired(&mut tx, now, ROWS_AT_ONCE).await?;
     store::revocations::delete_expired(&mut tx, now, ROWS_AT_ONCE).await?;
     store::throttles::delete_full(&mut tx, now, ROWS_AT_ONCE).await?;

@@ -2,9 +2,9 @@
 
 use domain::conflict::Conflict;
 use domain::email::Email;
-use domain::id::{InvitationId, TenantId};
+use domain::id::{InvitationId, TenantId, UserId};
 use domain::invitation::{Invitation, OPEN_MAX};
-use domain::role::Role;
+use domain::role::{PlatformRole, Role};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -41,7 +41,37 @@ pub struct NewInvitation<'a> {
     pub email: &'a Email,
     pub role: Role,
     pub hash: [u8; 32],
+    /// `None`: the program itself.
+    pub invited_by: Option<UserId>,
     pub expires_at: OffsetDateTime,
+}
+
+/// Another link of an invitation.
+#[derive(Debug)]
+pub struct Renewal {
+    pub hash: [u8; 32],
+    pub invited_by: Option<UserId>,
+    pub expires_at: OffsetDateTime,
+}
+
+/// What a link is for.
+#[derive(Debug)]
+pub struct OpenInvitation {
+    pub invitation: Invitation,
+    /// The tenant's name.
+    pub tenant: String,
+    /// `None`: the program itself.
+    pub inviter: Option<Inviter>,
+}
+
+/// What the one who sent a link is now.
+#[derive(Debug)]
+pub struct Inviter {
+    pub user: UserId,
+    pub email: String,
+    /// `None`: no member any more, or disabled.
+    pub role: Option<Role>,
+    pub platform_role: Option<PlatformRole>,
 }
 
 /// Invites an address once at a time; one that ran out gives way.
@@ -52,7 +82,7 @@ pub async fn insert(
     now: OffsetDateTime,
 ) -> Result<Invitation> {
     // Invitations at once are counted one after the other.
-    crate::tenants::lock(tx, tenant, None).await?;
+    crate::tenants::take_turn(tx, tenant).await?;
     let is_member = sqlx::query_scalar!(
         r#"select exists (
             select from members m join users u on u.id = m.user_id
@@ -85,15 +115,17 @@ pub async fn insert(
         return Err(Conflict::TooManyInvitations.into());
     }
     sqlx::query!(
-        "insert into invitations (id, tenant_id, email, role, hash, sent_at, expires_at, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $6)",
+        "insert into invitations (id, tenant_id, email, role, hash, sent_at, expires_at, created_at,
+            invited_by)
+        values ($1, $2, $3, $4, $5, $6, $7, $6, $8)",
         new.id.0,
         tenant.0,
         new.email.as_str(),
         new.role.as_str(),
         &new.hash[..],
         now,
-        new.expires_at
+        new.expires_at,
+        new.invited_by.map(|user| user.0)
     )
     .execute(&mut *tx)
     .await?;
@@ -142,18 +174,18 @@ pub async fn list(
 pub async fn renew(
     tx: &mut Conn,
     (tenant, id): (TenantId, InvitationId),
-    hash: &[u8; 32],
-    expires_at: OffsetDateTime,
+    renewal: &Renewal,
     now: OffsetDateTime,
 ) -> Result<Invitation> {
     sqlx::query!(
-        "update invitations set hash = $3, sent_at = $4, expires_at = $5
+        "update invitations set hash = $3, sent_at = $4, expires_at = $5, invited_by = $6
         where tenant_id = $1 and id = $2",
         tenant.0,
         id.0,
-        &hash[..],
+        &renewal.hash[..],
         now,
-        expires_at
+        renewal.expires_at,
+        renewal.invited_by.map(|user| user.0)
     )
     .execute(&mut *tx)
     .await?;
@@ -174,19 +206,24 @@ pub async fn delete(tx: &mut Conn, tenant: TenantId, id: InvitationId) -> Result
     }
 }
 
-/// The invitation that a link is for, with the tenant's name: unless it ran out or the tenant is
-/// suspended. Held until the transaction ends, so that a link is used once. Served by
-/// `invitations_hash_key`.
+/// The invitation that a link is for: unless it ran out or the tenant is suspended. Held until the
+/// transaction ends, so that a link is used once. Served by `invitations_hash_key`.
 pub async fn find_open(
     tx: &mut PlatformTx,
     hash: &[u8; 32],
     now: OffsetDateTime,
-) -> Result<Option<(Invitation, String)>> {
+) -> Result<Option<OpenInvitation>> {
     sqlx::query!(
-        "select i.id, i.tenant_id, i.email, i.role, i.sent_at, i.expires_at, i.created_at,
-            t.name as tenant_name
-        from invitations i join tenants t on t.id = i.tenant_id
-        where i.hash = $1 and i.expires_at > $2 and t.status = 'active' for update of i",
+        r#"select i.id, i.tenant_id, i.email, i.role, i.sent_at, i.expires_at, i.created_at,
+            t.name as tenant_name, i.invited_by, u.email as "inviter_email?",
+            m.role as "inviter_role?", p.role as "platform_role?"
+        from invitations i
+        join tenants t on t.id = i.tenant_id
+        left join users u on u.id = i.invited_by
+        left join members m
+            on m.tenant_id = i.tenant_id and m.user_id = i.invited_by and m.status = 'active'
+        left join platform_members p on p.user_id = i.invited_by
+        where i.hash = $1 and i.expires_at > $2 and t.status = 'active' for update of i"#,
         &hash[..],
         now
     )
@@ -202,7 +239,44 @@ pub async fn find_open(
             expires_at: row.expires_at,
             created_at: row.created_at,
         };
-        Ok((raw.read()?, row.tenant_name))
+        let inviter = row.invited_by.map(|user| {
+            let platform_role = row.platform_role.as_deref();
+            Ok::<_, Error>(Inviter {
+                user: user.into(),
+                email: row.inviter_email.unwrap_or_default(),
+                role: row
+                    .inviter_role
+                    .as_deref()
+                    .map(|role| word("role", role))
+                    .transpose()?,
+                platform_role: platform_role
+                    .map(|role| word("platform role", role))
+                    .transpose()?,
+            })
+        });
+        Ok(OpenInvitation {
+            invitation: raw.read()?,
+            tenant: row.tenant_name,
+            inviter: inviter.transpose()?,
+        })
     })
     .transpose()
+}
+
+/// Deletes those that ran out before `before`, at most `limit`. Served by `invitations_expires`.
+pub async fn all_tenants_delete_expired(
+    tx: &mut PlatformTx,
+    before: OffsetDateTime,
+    limit: u32,
+) -> Result<()> {
+    sqlx::query!(
+        "delete from invitations where id in (
+            select id from invitations where expires_at < $1 order by expires_at limit $2
+        )",
+        before,
+        i64::from(limit)
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

@@ -8,6 +8,17 @@ use crate::forms::invitations::AcceptForm;
 use crate::layout::Shell;
 use crate::samples;
 
+/// Who opened the link.
+#[derive(Debug, Clone)]
+pub enum Invited {
+    /// Nobody is signed in.
+    Newcomer,
+    /// The address that the mail went to.
+    SignedIn(String),
+    /// Another address.
+    SomebodyElse(String),
+}
+
 /// `GET`, `POST /invitations/{token}`.
 #[derive(Debug, Clone, Template)]
 #[template(path = "invitations/accept.html")]
@@ -19,7 +30,7 @@ pub struct AcceptInvitation {
     pub role: String,
     /// This page's own.
     pub path: String,
-    pub signed_in_as: Option<String>,
+    pub visitor: Invited,
     pub form: AcceptForm,
     pub errors: FormErrors,
 }
@@ -32,7 +43,7 @@ impl AcceptInvitation {
             tenant: "Northwind Freight".to_owned(),
             role: "Developer".to_owned(),
             path: "/invitations/0a1b".to_owned(),
-            signed_in_as: None,
+            visitor: Invited::Newcomer,
             form: AcceptForm::default(),
             errors: FormErrors::default(),
         }
@@ -59,7 +70,15 @@ impl AcceptInvitation {
     #[must_use]
     pub fn sample_signed_in() -> Self {
         Self {
-            signed_in_as: Some(samples::PERSON.to_owned()),
+            visitor: Invited::SignedIn(samples::PERSON.to_owned()),
+            ..Self::sample()
+        }
+    }
+
+    #[must_use]
+    pub fn sample_somebody_else() -> Self {
+        Self {
+            visitor: Invited::SomebodyElse(samples::PERSON.to_owned()),
             ..Self::sample()
         }
     }

@@ -34,6 +34,8 @@ pub struct InvitationRow {
     pub role: String,
     pub badge: Badge,
     pub sent_at: Moment,
+    /// Send it again, withdraw it.
+    pub may_change: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -84,6 +86,7 @@ impl Members {
                     role: "Developer".to_owned(),
                     badge: Badge::new(Tone::Neutral, "open"),
                     sent_at: samples::ago(Duration::days(2)),
+                    may_change: true,
                 },
                 InvitationRow {
                     id: "inv_2".to_owned(),
@@ -91,6 +94,7 @@ impl Members {
                     role: "User".to_owned(),
                     badge: Badge::new(Tone::Warning, "expired"),
                     sent_at: samples::ago(Duration::days(9)),
+                    may_change: false,
                 },
             ]),
             may_invite: true,

@@ -101,6 +101,10 @@ fn public() -> Result<Rendered, askama::Error> {
             "invitation-signed-in",
             invitations::AcceptInvitation::sample_signed_in().render()?,
         ),
+        (
+            "invitation-somebody-else",
+            invitations::AcceptInvitation::sample_somebody_else().render()?,
+        ),
         ("problem", problem::Problem::sample().render()?),
         (
             "problem-unavailable",

@@ -15,12 +15,13 @@ use domain::user::{PersonName, User};
 use http::StatusCode;
 use serde_json::json;
 use store::PlatformTx;
+use store::invitations::OpenInvitation;
 use store::users::NewUser;
 use uuid::Uuid;
 use web::forms::FormErrors;
 use web::forms::invitations::AcceptForm;
 use web::layout::Tone;
-use web::pages::invitations::AcceptInvitation;
+use web::pages::invitations::{AcceptInvitation, Invited};
 
 use crate::action::{self, ActionError, Change, Subject};
 use crate::app::App;
@@ -29,6 +30,7 @@ use crate::client_address::ClientAddress;
 use crate::clock::Now;
 use crate::members::role_text;
 use crate::page::{Anonymous, Answer, Failure, SignIn, amr, go_to, invalid, page};
+use crate::passwords::PasswordHash;
 use crate::people::{subject, too_many, wait_message};
 use crate::problem::Problem;
 use crate::throttle::{self, Network};
@@ -49,6 +51,7 @@ async fn show(
 ) -> Answer {
     let mut tx = app.db.platform_tx().await?;
     let open = open(&mut tx, &token, now).await?;
+    tx.commit().await?;
     page(&build(
         &visitor,
         &open,
@@ -57,7 +60,8 @@ async fn show(
     ))
 }
 
-/// One answer for a link that is wrong, used, withdrawn or too old.
+/// One answer for a link that is wrong, used, withdrawn, too old, or from somebody who may not
+/// invite so any more.
 fn gone() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
@@ -66,24 +70,29 @@ fn gone() -> Problem {
     )
 }
 
-async fn open(tx: &mut PlatformTx, token: &str, now: Now) -> Result<(Invitation, String), Failure> {
+async fn open(tx: &mut PlatformTx, token: &str, now: Now) -> Result<OpenInvitation, Failure> {
     let hash = InvitationToken::presented(token).hash();
     let found = store::invitations::find_open(tx, &hash, now.0).await?;
-    Ok(found.ok_or_else(gone)?)
+    let backed = found.filter(|open| super::is_backed(&open.invitation, open.inviter.as_ref()));
+    Ok(backed.ok_or_else(gone)?)
 }
 
 fn build(
     visitor: &Anonymous,
-    (invitation, tenant): &(Invitation, String),
+    open: &OpenInvitation,
     token: &str,
     (form, errors): (AcceptForm, FormErrors),
 ) -> AcceptInvitation {
     AcceptInvitation {
         shell: visitor.shell(),
-        tenant: tenant.clone(),
-        role: role_text(invitation.role).to_owned(),
+        tenant: open.tenant.clone(),
+        role: role_text(open.invitation.role).to_owned(),
         path: format!("/invitations/{token}"),
-        signed_in_as: visitor.email.clone(),
+        visitor: match &visitor.email {
+            None => Invited::Newcomer,
+            Some(email) if *email == open.invitation.email => Invited::SignedIn(email.clone()),
+            Some(email) => Invited::SomebodyElse(email.clone()),
+        },
         form,
         errors,
     }
@@ -99,21 +108,33 @@ async fn accept(
     let network = Network::from(address);
     let taken = throttle::ATTEMPTS.take(&app, network, now).await?;
     let mut tx = app.db.platform_tx().await?;
-    let open = open(&mut tx, &token, now).await?;
-    let answer = |errors| build(&visitor, &open, &token, (form.clone(), errors));
+    let seen = open(&mut tx, &token, now).await?;
+    tx.commit().await?;
+    let answer = |errors| build(&visitor, &seen, &token, (form.clone(), errors));
     if let Err(wait) = taken {
         return too_many(&answer(wait_message(wait)), wait);
     }
-    let found = match &visitor.email {
-        Some(email) => known(&mut tx, email, &open.0).await?,
-        None => newcomer(&app, &mut tx, &form, (&visitor, &open.0), now).await?,
+    // A password takes its time to hash: nobody waits for the invitation or a connection meanwhile.
+    let newcomer = match &visitor.email {
+        Some(_) => None,
+        None => match newcomer(&app, &form, &seen.invitation).await? {
+            Ok(newcomer) => Some(newcomer),
+            Err(errors) => return invalid(&answer(errors)),
+        },
+    };
+    let mut tx = app.db.platform_tx().await?;
+    let held = open(&mut tx, &token, now).await?;
+    let found = match (&visitor.email, newcomer) {
+        (Some(email), _) => known(&mut tx, email, &held.invitation).await?,
+        (None, Some(new)) => create(&mut tx, new, &visitor, now).await?,
+        (None, None) => return Err(gone().into()),
     };
     let user = match found {
         Ok(user) => user,
         Err(errors) => return invalid(&answer(errors)),
     };
     let authority = Authority::person(user.id, user.email.clone()).of_request(visitor.request_id());
-    let role = join(&authority, &mut tx, (&user, &open.0), now).await?;
+    let role = join(&authority, &mut tx, (&user, &held.invitation), now).await?;
     tx.commit().await?;
     throttle::ATTEMPTS.give_back(&app, network).await?;
     if visitor.email.is_none() {
@@ -124,12 +145,12 @@ async fn accept(
         };
         visitor.sign_in(&app, &who).await?;
     }
-    let text = format!("Welcome to {}.", open.1);
+    let text = format!("Welcome to {}.", held.tenant);
     visitor.flash(Tone::Good, &text).await?;
     match role {
         // Nothing of the console is theirs.
         Role::User => go_to("/account"),
-        _ => go_to(&format!("/t/{}", open.0.tenant_id)),
+        _ => go_to(&format!("/t/{}", held.invitation.tenant_id)),
     }
 }
 
@@ -148,13 +169,17 @@ async fn known(
 }
 
 /// Somebody new, whose address the link has confirmed.
+struct Newcomer {
+    email: Email,
+    name: PersonName,
+    password_hash: PasswordHash,
+}
+
 async fn newcomer(
     app: &App,
-    tx: &mut PlatformTx,
     form: &AcceptForm,
-    (visitor, invitation): (&Anonymous, &Invitation),
-    now: Now,
-) -> Result<Result<User, FormErrors>, Failure> {
+    invitation: &Invitation,
+) -> Result<Result<Newcomer, FormErrors>, Failure> {
     let email = Email::parse(&invitation.email).map_err(ActionError::from)?;
     let mut errors = FormErrors::default();
     let name = PersonName::parse(&form.name).map_err(|error| errors.add(error));
@@ -162,15 +187,27 @@ async fn newcomer(
     let (Ok(name), Ok(password)) = (name, password) else {
         return Ok(Err(errors));
     };
-    let hash = app.passwords.hash(&password).await?;
-    if store::users::find_by_email(tx, &email).await?.is_some() {
+    Ok(Ok(Newcomer {
+        password_hash: app.passwords.hash(&password).await?,
+        email,
+        name,
+    }))
+}
+
+async fn create(
+    tx: &mut PlatformTx,
+    new: Newcomer,
+    visitor: &Anonymous,
+    now: Now,
+) -> Result<Result<User, FormErrors>, Failure> {
+    if store::users::find_by_email(tx, &new.email).await?.is_some() {
         return Ok(Err(FormErrors::of(FormErrors::FORM, HAS_ACCOUNT)));
     }
     let row = NewUser {
         id: UserId(Uuid::now_v7()),
-        email: &email,
-        name: &name,
-        password_hash: Some(hash.as_str()),
+        email: &new.email,
+        name: &new.name,
+        password_hash: Some(new.password_hash.as_str()),
         email_confirmed_at: Some(now.0),
     };
     let user = store::users::insert(tx, &row).await?;

@@ -15,7 +15,7 @@ use domain::permission::Action;
 use domain::role::Role;
 use serde_json::{Value, json};
 use store::Conn;
-use store::invitations::NewInvitation;
+use store::invitations::{Inviter, NewInvitation, Renewal};
 use uuid::Uuid;
 
 use crate::action::{self, ActionError, Change, Subject};
@@ -53,15 +53,14 @@ pub(crate) async fn create(
     now: Now,
 ) -> Result<Invitation, ActionError> {
     action::require_change_in(authority, tx, Action::CreateInvitation, tenant).await?;
-    if role == Role::Owner {
-        authority.require_in(Action::ManageOwners, tenant)?;
-    }
+    require_as(authority, role, tenant)?;
     let token = InvitationToken::mint(random::bytes());
     let new = NewInvitation {
         id: InvitationId(Uuid::now_v7()),
         email,
         role,
         hash: token.hash(),
+        invited_by: authority.user(),
         expires_at: now.0 + LIFETIME,
     };
     let made = store::invitations::insert(tx, tenant, &new, now.0).await?;
@@ -81,14 +80,15 @@ pub(crate) async fn resend(
 ) -> Result<Invitation, ActionError> {
     action::require_change_in(authority, tx, Action::CreateInvitation, tenant).await?;
     let before = store::invitations::get(tx, tenant, id).await?;
-    if before.role == Role::Owner {
-        authority.require_in(Action::ManageOwners, tenant)?;
-    }
+    require_as(authority, before.role, tenant)?;
     before.resend(now.0)?;
     let token = InvitationToken::mint(random::bytes());
-    let until = now.0 + LIFETIME;
-    let hash = token.hash();
-    let after = store::invitations::renew(tx, (tenant, id), &hash, until, now.0).await?;
+    let renewal = Renewal {
+        hash: token.hash(),
+        invited_by: authority.user(),
+        expires_at: now.0 + LIFETIME,
+    };
+    let after = store::invitations::renew(tx, (tenant, id), &renewal, now.0).await?;
     post(app, tx, (&after, &token)).await?;
     let change = (
         subject(&after),
@@ -107,9 +107,45 @@ pub(crate) async fn revoke(
 ) -> Result<(), ActionError> {
     action::require_change_in(authority, tx, Action::RevokeInvitation, tenant).await?;
     let invitation = store::invitations::get(tx, tenant, id).await?;
+    require_as(authority, invitation.role, tenant)?;
     store::invitations::delete(tx, tenant, id).await?;
     let change = (subject(&invitation), Change::removed(&shown(&invitation)));
     action::audit(tx, authority, Action::RevokeInvitation, change, now).await
+}
+
+/// Owners are invited by owners only, and their invitations are owners' to withdraw.
+pub(crate) fn require_as(
+    authority: &Authority,
+    role: Role,
+    tenant: TenantId,
+) -> Result<(), ActionError> {
+    match role {
+        Role::Owner => authority.require_in(Action::ManageOwners, tenant),
+        Role::Admin | Role::Developer | Role::Viewer | Role::User => Ok(()),
+    }
+}
+
+/// Whether who sent a link may still invite so: nobody leaves a way in behind.
+fn is_backed(invitation: &Invitation, inviter: Option<&Inviter>) -> bool {
+    let Some(inviter) = inviter else {
+        return invitation.role != Role::Owner;
+    };
+    let (user, tenant) = (inviter.user, invitation.tenant_id);
+    let as_member = inviter
+        .role
+        .map(|role| Authority::member(user, inviter.email.clone(), tenant, role));
+    let as_platform = inviter
+        .platform_role
+        .map(|role| Authority::platform(user, inviter.email.clone(), role));
+    [as_member, as_platform]
+        .into_iter()
+        .flatten()
+        .any(|authority| {
+            authority
+                .require_in(Action::CreateInvitation, tenant)
+                .is_ok()
+                && require_as(&authority, invitation.role, tenant).is_ok()
+        })
 }
 
 async fn post(

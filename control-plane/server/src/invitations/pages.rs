@@ -60,7 +60,7 @@ async fn build(
     let people = members::list(authority, &mut tx, tenant, None, MEMBERS_SHOWN).await?;
     let invitations = if member.may(Action::ListInvitations) {
         let found = super::list(authority, &mut tx, tenant, None, OPEN_MAX).await?;
-        Some(found.iter().map(|one| row(one, now)).collect())
+        Some(found.iter().map(|one| row(one, member, now)).collect())
     } else {
         None
     };
@@ -87,8 +87,11 @@ async fn build(
     })
 }
 
-fn row(invitation: &Invitation, now: Now) -> InvitationRow {
+fn row(invitation: &Invitation, member: &Member, now: Now) -> InvitationRow {
+    let (authority, tenant) = (&member.authority, member.tenant.id);
     InvitationRow {
+        may_change: member.may(Action::RevokeInvitation)
+            && super::require_as(authority, invitation.role, tenant).is_ok(),
         id: invitation.id.to_string(),
         email: invitation.email.clone(),
         role: role_text(invitation.role).to_owned(),

@@ -108,7 +108,7 @@ async fn a_link_that_is_wrong_used_withdrawn_replaced_or_old_gets_one_answer() {
     let now = crate::clock::Now::read().0;
     let open = store::invitations::list(&mut tx, world.tenant, None, 9).await;
     for one in open.expect("reads") {
-        let (hash, until) = match one.email.as_str() {
+        let (hash, expires_at) = match one.email.as_str() {
             "c@example.com" => {
                 let token = old.rsplit('/').next().expect("a token");
                 let token = domain::invitation::InvitationToken::presented(token);
@@ -116,8 +116,13 @@ async fn a_link_that_is_wrong_used_withdrawn_replaced_or_old_gets_one_answer() {
             }
             _ => ([7; 32], now + time::Duration::DAY),
         };
+        let renewal = store::invitations::Renewal {
+            hash,
+            invited_by: None,
+            expires_at,
+        };
         let at = (world.tenant, one.id);
-        let renewed = store::invitations::renew(&mut tx, at, &hash, until, now).await;
+        let renewed = store::invitations::renew(&mut tx, at, &renewal, now).await;
         renewed.expect("renews");
     }
     tx.commit().await.expect("commits");
@@ -142,9 +147,15 @@ async fn who_has_an_account_signs_in_and_comes_back_to_accept() {
     assert_eq!(refused.status, 422, "{}", refused.body);
 
     let mut other = world.stack.browser_of("owner@example.com").await;
+    let shown = other.get(&link).await;
+    assert!(shown.body.contains("went to another address"));
     let refused = other.submit(&link, &[]).await;
     assert_eq!(refused.status, 422, "{}", refused.body);
     assert!(!refused.body.contains(EMAIL), "{}", refused.body);
+    let out = other.fill(&shown, "/logout", &[]).await;
+    assert_eq!((out.status, out.location()), (303, link.as_str()));
+    let shown = other.get(&link).await;
+    assert!(shown.body.contains("Create account and join"));
 
     let fields = [
         ("email", EMAIL),
@@ -195,4 +206,83 @@ async fn only_owners_invite_owners() {
     assert_eq!(invited.status, 303, "{}", invited.body);
     assert!(browser.get(&page).await.body.contains(EMAIL));
     world.link(EMAIL).await;
+}
+
+#[tokio::test]
+async fn an_admin_does_not_withdraw_what_only_owners_invite_to() {
+    let world = World::new().await;
+    world.invite(EMAIL, "owner").await;
+    let stack = &world.stack;
+    let admin = stack
+        .member(world.tenant, "admin@example.com", Role::Admin)
+        .await;
+    let admin = stack.program_of(admin, &[]).await;
+    let list = admin.get(&world.list()).await;
+    let id = list.body["items"][0]["id"].as_str().expect("an id");
+    let one = format!("{}/{id}", world.list());
+    let refused = admin.delete(&one).await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    let page = format!("/t/{}/members", world.tenant);
+    let mut browser = stack.browser_of("admin@example.com").await;
+    let shown = browser.get(&page).await;
+    assert!(shown.body.contains(EMAIL) && !shown.body.contains("Withdraw"));
+    assert_eq!(world.owner.delete(&one).await.status, 204);
+}
+
+#[tokio::test]
+async fn nobody_leaves_a_way_in_behind_who_may_not_invite_any_more() {
+    let world = World::new().await;
+    let stack = &world.stack;
+    let members = format!("/tenants/{}/members", world.tenant);
+    for (role, change) in [
+        ("owner", Some(json!({"role": "admin"}))),
+        ("owner", Some(json!({"status": "disabled"}))),
+        ("owner", None),
+        ("viewer", Some(json!({"role": "developer"}))),
+    ] {
+        let unique = uuid::Uuid::now_v7().simple().to_string();
+        let (bob, mallory) = (
+            format!("bob-{unique}@example.com"),
+            format!("mallory-{unique}@example.com"),
+        );
+        let user = stack.member(world.tenant, &bob, Role::Owner).await;
+        let theirs = stack.program_of(user, &[]).await;
+        let input = json!({"email": mallory, "role": role});
+        let made = theirs.post(&world.list(), input).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        let link = world.link(&mallory).await;
+        assert_eq!(stack.browser().get(&link).await.status, 200);
+        let list = world.owner.get(&members).await;
+        let found = list.body["items"].as_array().expect("a list");
+        let found = found.iter().find(|one| one["email"] == *bob);
+        let id = found.expect("a member")["id"].as_str().expect("an id");
+        let path = format!("{members}/{id}");
+        let done = match change.clone() {
+            Some(change) => world.owner.patch(&path, change).await,
+            None => world.owner.delete(&path).await,
+        };
+        assert!([200, 204].contains(&done.status), "{}", done.body);
+        let mut browser = stack.browser();
+        assert_eq!(browser.get(&link).await.status, 404, "{change:?}");
+        let token = browser.token().await;
+        let mut fields = NEWCOMER.to_vec();
+        fields.push(("csrf_token", &token));
+        assert_eq!(browser.post(&link, &fields).await.status, 404);
+        assert_eq!(world.role(&mallory).await, None);
+    }
+}
+
+#[tokio::test]
+async fn invitations_that_ran_out_long_ago_are_cleared() {
+    let world = World::new().await;
+    world.invite(EMAIL, "viewer").await;
+    for (days, left) in [(8, 1), (40, 0)] {
+        let now = crate::clock::Now::read().0 + time::Duration::days(days);
+        crate::upkeep::once(&world.stack.app, now)
+            .await
+            .expect("keeps up");
+        let list = world.owner.get(&world.list()).await;
+        let items = list.body["items"].as_array().expect("a list");
+        assert_eq!(items.len(), left, "after {days} days");
+    }
 }

@@ -13,7 +13,7 @@ use super::issue;
 use super::parameters::{Parameters, with_query};
 use crate::app::App;
 use crate::clock::Now;
-use crate::page::{Anonymous, Answer, Failure, go_on, go_to, page};
+use crate::page::{Anonymous, Answer, Failure, go_on, go_to, own_path, page};
 use crate::problem::Problem;
 
 /// A request that may be followed.
@@ -57,6 +57,9 @@ pub(super) struct SignOutForm {
     /// The query that the question was asked for; none: our own button.
     #[serde(default)]
     request: String,
+    /// A page of ours to come back to.
+    #[serde(default)]
+    next: String,
 }
 
 pub(super) async fn sign_out(
@@ -70,7 +73,7 @@ pub(super) async fn sign_out(
     visitor.sign_out(&app, now).await?;
     match asked.destination {
         Some(destination) => go_on(shell, destination),
-        None => go_to("/"),
+        None => go_to(own_path(&form.next).unwrap_or("/")),
     }
 }
 
