@@ -40,11 +40,10 @@ pub(super) async fn answer(
         origin: parts.headers.get(header::ORIGIN).cloned(),
     };
     let mut exchange = Exchange::begin(core.clone(), client, head, now);
-    let mut decided = strictly.and_then(|()| decide(&core, &mut exchange, &parts));
-    if let Ok(Decision::AskShare(question)) = decided {
-        core.shared.ask_for_share(question).await;
-        decided = decide(&core, &mut exchange, &parts);
-    }
+    let decided = match strictly {
+        Ok(()) => decide_with_share(&core, &mut exchange, &parts).await,
+        Err(refusal) => Err(refusal),
+    };
     let decision = match decided {
         Ok(decision) => decision,
         Err(refusal) => return Ok(answer::edge_refusal(refusal, exchange)),
@@ -67,6 +66,25 @@ pub(super) async fn answer(
     }
     exchange.admit(permit);
     Ok(forward::forward(&core, exchange, parts.headers, incoming).await)
+}
+
+/// Decides once this node's share of the rate is known. A share may be over before the request that
+/// waited for it comes to its turn: it is asked for anew, within the time of the first question.
+async fn decide_with_share(
+    core: &Core,
+    exchange: &mut Exchange,
+    parts: &Parts,
+) -> Result<Decision, EdgeRefusal> {
+    let asked_at_ns = core.clock.mono_ns();
+    loop {
+        let mut question = match decide(core, exchange, parts)? {
+            Decision::AskShare(question) => question,
+            decision => return Ok(decision),
+        };
+        let waited = Duration::from_nanos(core.clock.mono_ns() - asked_at_ns);
+        question.wait = question.wait.saturating_sub(waited);
+        core.shared.ask_for_share(question).await;
+    }
 }
 
 /// Asks `policy`. Notes on the way what the exchange is logged and forwarded with.

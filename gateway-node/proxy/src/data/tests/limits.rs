@@ -1,12 +1,20 @@
 //! Bounds on what clients can make a node hold, and how long they can hold it.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use policy::Fact;
+use policy::quota::QuotaSlot;
+use snapshot::document::{Period, Quota};
+use snapshot::lease::Lease;
+use snapshot::rate_share::WHOLE;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::support::*;
 use crate::config::Config;
+use crate::shared::Shared;
 
 async fn node(change: impl FnOnce(&mut Config)) -> (Node, Origin) {
     let origin = Origin::echo().await;
@@ -221,8 +229,97 @@ async fn a_rate_is_refused_with_everything_a_client_needs_to_know() {
 }
 
 #[tokio::test]
+async fn a_share_that_is_over_before_its_request_comes_to_its_turn_is_asked_for_anew() {
+    let origin = Origin::echo().await;
+    let (shared, inbox) = Shared::new();
+    let fixture = Fixture::new(&[origin.addr]).with_rate(1_000_000, 100);
+    shared
+        .snapshot
+        .store(Some(Arc::new(fixture.compile(&shared))));
+    let mut node = Node::start_asking(shared, inbox, config());
+    let request = get("/api/keyed/a", &format!("x-api-key: {}\r\n", api_key()));
+    let mut client = node.connect().await;
+    client.send(&request).await;
+    for _ in 0..3 {
+        // It came, and went.
+        drop(node.inbox.share_questions.recv().await);
+    }
+    let asked = node.inbox.share_questions.recv().await.expect("asks");
+    let now_ns = node.shared.clock.mono_ns();
+    let rate = &asked.state.rate;
+    rate.grant(WHOLE, u64::MAX, Duration::ZERO, now_ns);
+    drop(asked);
+    assert_eq!(client.answer().await.status, 200);
+}
+
+/// Lets the slot spend one unit more.
+fn grant_one(slot: &QuotaSlot, granted_total: u64, now_ns: u64) {
+    let lease = Lease {
+        group: "default".to_owned(),
+        period_start_ms: 5,
+        granted_total,
+        limit: 1000,
+        available: 1000 - granted_total,
+        ends_in_ms: 86_400_000,
+        ..Lease::default()
+    };
+    slot.apply(&lease, now_ns, now_ns);
+    slot.set_aside(now_ns);
+    let (_, mark) = slot.draft(now_ns);
+    slot.written(&mark);
+}
+
+#[tokio::test]
+async fn whose_unit_was_taken_by_others_waits_on_as_long_as_the_route_says() {
+    let origin = Origin::echo().await;
+    let mut fixture = Fixture::new(&[origin.addr]);
+    fixture.plan.quota = Some(Quota {
+        limit: 1000,
+        period: Period::Day as i32,
+        on_store_down: 0,
+        group: "default".into(),
+    });
+    fixture.route(1).lease_wait_ms = Some(2_000);
+    let mut node = Node::start(&fixture);
+    let request = get("/api/keyed/a", &format!("x-api-key: {}\r\n", api_key()));
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let mut client = node.connect().await;
+        client.send(&request).await;
+        asking.spawn(async move { client.answer().await });
+    }
+    let mut waiting = Vec::new();
+    for granted in 1..=4 {
+        while waiting.len() < 7 - granted {
+            let asked = node.inbox.questions.recv().await.expect("asks");
+            waiting.push(asked);
+        }
+        // One unit, and all of them are told.
+        let now_ns = node.shared.clock.mono_ns();
+        grant_one(&waiting[0].slot, granted as u64, now_ns);
+        for asked in waiting.drain(..) {
+            asked.answer.send(Fact::LeaseArrived).expect("waits");
+        }
+    }
+    let mut statuses = Vec::new();
+    while let Some(answer) = asking.join_next().await {
+        let answer = answer.expect("no panic");
+        let code = match answer.status {
+            200 => String::new(),
+            _ => answer.code(),
+        };
+        statuses.push((answer.status, code));
+    }
+    statuses.sort();
+    let mut expected = vec![(200, String::new()); 4];
+    expected.resize(6, (503, "limits_unavailable".to_owned()));
+    assert_eq!(statuses, expected);
+    assert_eq!(origin.count(), 4);
+}
+
+#[tokio::test]
 async fn without_a_snapshot_nothing_is_served() {
-    let (shared, inbox) = crate::shared::Shared::new();
+    let (shared, inbox) = Shared::new();
     let node = Node::start_bare(shared, inbox, config());
     let answer = node.ask(get("/", "")).await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "not_ready"));

@@ -338,6 +338,11 @@ impl Node {
 
     pub(super) fn start_bare(shared: Arc<Shared>, mut inbox: ControlInbox, config: Config) -> Self {
         without_shares(&mut inbox);
+        Self::start_asking(shared, inbox, config)
+    }
+
+    /// The test answers questions for shares.
+    pub(super) fn start_asking(shared: Arc<Shared>, inbox: ControlInbox, config: Config) -> Self {
         shared.has_looked.cancel();
         let log = Writer::start(&config.access_log).expect("log");
         let cores = Cores::start(&Arc::new(config), &shared, &log.queue()).expect("starts");
