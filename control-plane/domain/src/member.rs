@@ -78,6 +78,9 @@ impl Attributes {
     pub const COUNT_MAX: usize = 50;
     pub const NAME_BYTES_MAX: usize = 40;
     pub const VALUE_BYTES_MAX: usize = 2048;
+    /// Names and values together: tokens carry all of them, and proxies on the way take few KB of
+    /// headers.
+    pub const BYTES_MAX: usize = 4096;
 
     /// Names are of `a-z`, `0-9` and `_`; values are any text without NUL.
     pub fn parse(raw: BTreeMap<String, String>) -> Result<Self, Vec<FieldError>> {
@@ -85,6 +88,17 @@ impl Attributes {
         if raw.len() > Self::COUNT_MAX {
             let message = format!("Keep at most {} attributes.", Self::COUNT_MAX);
             errors.push(FieldError::new("attributes", "too_many", message));
+        }
+        let bytes: usize = raw
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        if bytes > Self::BYTES_MAX {
+            let message = format!(
+                "Names and values together have at most {} bytes.",
+                Self::BYTES_MAX
+            );
+            errors.push(FieldError::new("attributes", "too_large", message));
         }
         for (name, value) in &raw {
             if let Some((code, message)) = wrong(name, value) {
@@ -97,6 +111,11 @@ impl Attributes {
         } else {
             Err(errors)
         }
+    }
+
+    /// What was checked when it was kept.
+    pub fn of_stored(stored: BTreeMap<String, String>) -> Self {
+        Self(stored)
     }
 
     pub fn as_map(&self) -> &BTreeMap<String, String> {

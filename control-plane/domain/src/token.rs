@@ -1,8 +1,12 @@
 //! What our tokens say: access tokens (RFC 9068), id tokens (OpenID Connect Core 1.0, section 2),
 //! and the authorization codes and refresh tokens that they come of.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use snapshot::chunk::sha256;
+
+use crate::member::Attributes;
 
 /// Scopes that every client may ask for (OpenID Connect Core, sections 5.4 and 11).
 pub const OPENID_SCOPES: &[&str] = &[OPENID, PROFILE, EMAIL, OFFLINE_ACCESS];
@@ -50,6 +54,41 @@ pub struct AccessClaims {
     pub tenant_id: String,
     pub roles: Vec<String>,
     pub groups: Vec<String>,
+    #[serde(flatten)]
+    pub custom: CustomClaims,
+}
+
+/// What a tenant keeps of a person, as Amazon Cognito names it: `custom:` and the attribute's name,
+/// with a text. Small, because attributes are ([`crate::member::Attributes::BYTES_MAX`]).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CustomClaims(BTreeMap<String, String>);
+
+const CUSTOM_PREFIX: &str = "custom:";
+
+impl From<&Attributes> for CustomClaims {
+    fn from(attributes: &Attributes) -> Self {
+        Self(attributes.as_map().clone())
+    }
+}
+
+impl Serialize for CustomClaims {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let claims = self.0.iter();
+        serializer
+            .collect_map(claims.map(|(name, value)| (format!("{CUSTOM_PREFIX}{name}"), value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for CustomClaims {
+    /// Of all claims that have no field of their own: others are not looked at.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let claims = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
+        let custom = claims.into_iter().filter_map(|(name, value)| {
+            let name = name.strip_prefix(CUSTOM_PREFIX)?.to_owned();
+            Some((name, value.as_str()?.to_owned()))
+        });
+        Ok(Self(custom.collect()))
+    }
 }
 
 impl AccessClaims {
@@ -97,6 +136,8 @@ pub struct PersonClaims {
     pub roles: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<String>>,
+    #[serde(flatten)]
+    pub custom: CustomClaims,
 }
 
 macro_rules! opaque {
@@ -231,6 +272,16 @@ mod tests {
         assert!(!is_verifier_of(challenge, &verifier.replace('d', "e")));
         assert!(!is_verifier_of(challenge, challenge));
         assert!(!is_verifier_of(challenge, ""));
+    }
+
+    #[test]
+    fn attributes_are_custom_claims_and_other_claims_are_none() {
+        let text = r#"{"email":"ada@example.com","custom:team":"east","custom:n":1,"other":"x"}"#;
+        let claims: PersonClaims = serde_json::from_str(text).expect("claims");
+        let team = BTreeMap::from([("team".to_owned(), "east".to_owned())]);
+        assert_eq!(claims.custom, CustomClaims(team));
+        let text = serde_json::to_string(&claims).expect("JSON");
+        assert_eq!(text, r#"{"email":"ada@example.com","custom:team":"east"}"#);
     }
 
     #[test]

@@ -86,6 +86,27 @@ pub async fn list(
     Ok(found.into_iter().map(Into::into).collect())
 }
 
+/// Those that a member is in, by name. Served by `group_members_member`.
+pub async fn list_of_member(
+    tx: &mut Conn,
+    tenant: TenantId,
+    member: MemberId,
+) -> Result<Vec<Group>> {
+    let found = sqlx::query_as!(
+        Raw,
+        r#"select g.id, g.tenant_id, g.name, g.edition, g.created_at,
+            (select count(*) from group_members m where m.group_id = g.id) as "members!"
+        from group_members i join groups g on g.tenant_id = i.tenant_id and g.id = i.group_id
+        where i.tenant_id = $1 and i.member_id = $2 order by lower(g.name) limit $3"#,
+        tenant.0,
+        member.0,
+        i64::from(GROUPS_OF_MEMBER_MAX)
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(found.into_iter().map(Into::into).collect())
+}
+
 pub async fn rename(
     tx: &mut Conn,
     (tenant, id): (TenantId, GroupId),

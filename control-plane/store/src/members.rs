@@ -1,6 +1,7 @@
 //! People in tenants.
 
 use domain::conflict::Conflict;
+use domain::email::Email;
 use domain::id::{MemberId, TenantId, UserId};
 use domain::member::{Attributes, Member, Standing, change_standing};
 use domain::role::Role;
@@ -117,6 +118,27 @@ pub async fn find_by_user(tx: &mut Conn, tenant: TenantId, user: UserId) -> Resu
         where m.tenant_id = $1 and m.user_id = $2",
         tenant.0,
         user.0
+    )
+    .fetch_optional(tx)
+    .await?
+    .map(Raw::read)
+    .transpose()
+}
+
+/// Somebody disabled too. Served by `users_email_key` and `members_user_key`.
+pub async fn find_by_email(
+    tx: &mut Conn,
+    tenant: TenantId,
+    email: &Email,
+) -> Result<Option<Member>> {
+    sqlx::query_as!(
+        Raw,
+        "select m.id, m.tenant_id, m.user_id, u.email, u.name, m.role, m.status, m.attributes,
+            m.edition, m.created_at, u.last_signed_in_at
+        from members m join users u on u.id = m.user_id
+        where m.tenant_id = $1 and u.email = $2",
+        tenant.0,
+        email.as_str()
     )
     .fetch_optional(tx)
     .await?
@@ -264,7 +286,7 @@ async fn end_grants(
 /// What is stored of a person's attributes.
 pub(crate) fn attributes(stored: Value) -> Result<Attributes> {
     let map = serde_json::from_value(stored).map_err(|_| Error::corrupt("attributes"))?;
-    Attributes::parse(map).map_err(|_| Error::corrupt("attributes"))
+    Ok(Attributes::of_stored(map))
 }
 
 /// The tenants that a person belongs to, with what they are in each, by name, also where they are

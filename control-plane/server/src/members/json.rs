@@ -40,7 +40,7 @@ struct MemberInput {
     #[schema(value_type = String, pattern = "^(active|disabled)$")]
     status: MemberStatus,
     /// At most 50, by names of up to 40 characters of `a` to `z`, `0` to `9` and `_`; values of up
-    /// to 2048 bytes.
+    /// to 2048 bytes, 4096 bytes in all. Tokens carry each as `custom:NAME`.
     attributes: BTreeMap<String, String>,
 }
 

@@ -4,8 +4,8 @@ use aws_lc_rs::digest;
 use domain::id::{ApiId, TenantId};
 use domain::oauth_client::{Grant, OauthClient};
 use domain::token::{
-    self, AUDIENCES_MAX, AccessClaims, EMAIL, IdClaims, OFFLINE_ACCESS, OPENID, PROFILE,
-    PersonClaims, PlainRefreshToken, RefreshPlace, TokenUse, base64url,
+    self, AUDIENCES_MAX, AccessClaims, CustomClaims, EMAIL, IdClaims, OFFLINE_ACCESS, OPENID,
+    PROFILE, PersonClaims, PlainRefreshToken, RefreshPlace, TokenUse, base64url,
 };
 use domain::token_key::SigningAlgorithm;
 use serde::Serialize;
@@ -117,6 +117,7 @@ pub(super) fn person(app: &App, issue: &Issue<'_>) -> Result<TokenAnswer, OauthE
         username: Some(holder.email.clone()),
         roles: vec![holder.role.to_string()],
         groups: holder.groups.clone(),
+        custom: access_custom(issue),
         ..blank(app, client, grant.tenant_id, issue.now)
     };
     let claims = AccessClaims {
@@ -186,6 +187,7 @@ fn blank(app: &App, client: &OauthClient, tenant: TenantId, now: Now) -> AccessC
         tenant_id: tenant.to_string(),
         roles: Vec::new(),
         groups: Vec::new(),
+        custom: CustomClaims::default(),
     }
 }
 
@@ -234,8 +236,19 @@ pub(super) fn about(holder: &Holder, scopes: &[String]) -> PersonClaims {
         claims.preferred_username = Some(holder.email.clone());
         claims.roles = Some(vec![holder.role.to_string()]);
         claims.groups = Some(holder.groups.clone());
+        claims.custom = (&holder.attributes).into();
     }
     claims
+}
+
+/// APIs go by what the tenant keeps of a person, whatever scopes there are. An application of
+/// another tenant can read its access tokens: it learns no more than it was allowed to.
+fn access_custom(issue: &Issue<'_>) -> CustomClaims {
+    let is_own = issue.client.tenant_id == issue.grant.tenant_id;
+    match is_own || has(issue.scopes, PROFILE) {
+        true => (&issue.holder.attributes).into(),
+        false => CustomClaims::default(),
+    }
 }
 
 /// The left half of the hash that belongs to the signature's algorithm (OpenID Connect Core, section

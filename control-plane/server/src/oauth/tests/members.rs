@@ -78,3 +78,34 @@ async fn a_refresh_ends_with_what_a_member_loses_and_brings_what_they_gain() {
         assert_eq!(world.user_info(access).await.status, 401, "{change:?}");
     }
 }
+
+#[tokio::test]
+async fn tokens_carry_what_the_tenant_keeps_of_a_person_where_the_application_may_know() {
+    let world = World::new().await;
+    let (owner, member) = owner(&world).await;
+    let kept = json!({"attributes": {"team": "east", "cost_centre": "7"}});
+    assert_eq!(owner.patch(&member, kept).await.status, 200);
+    let tokens = world.tokens().await;
+    let info = world.user_info(tokens["access_token"].as_str().expect("a token"));
+    let info = info.await.body;
+    for claims in [
+        claims(&tokens["access_token"]),
+        claims(&tokens["id_token"]),
+        info,
+    ] {
+        assert_eq!(claims["custom:team"], "east", "{claims}");
+        assert_eq!(claims["custom:cost_centre"], "7", "{claims}");
+    }
+    let request = world.request().with("scope", "openid orders:read");
+    let seen = world.browser().await.get(&request.path()).await;
+    let reply = world.exchange(&code_of(&seen), &[]).await;
+    let id = claims(&reply.body["id_token"]);
+    assert!(id.get("custom:team").is_none(), "{id}");
+    let access = claims(&reply.body["access_token"]);
+    assert_eq!(access["custom:team"], "east", "for the tenant's own APIs");
+
+    let large = json!({"attributes": {"a": "x".repeat(2048), "b": "x".repeat(2048)}});
+    let refused = owner.patch(&member, large).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert_eq!(refused.body["errors"][0]["code"], "too_large");
+}
