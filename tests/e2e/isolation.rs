@@ -172,7 +172,14 @@ async fn strangers_do_not_come_in(world: &mut World, page: &Page, fields: &[(&st
     };
     let mut paths = vec![world.fill(page.path)];
     // Their own tenant's pages do not show another's things.
-    let tenants_own = ["{key}", "{subscription}", "{request}", "{invitation}"];
+    let tenants_own = [
+        "{key}",
+        "{subscription}",
+        "{request}",
+        "{invitation}",
+        "{member}",
+        "{group}",
+    ];
     if tenants_own.iter().any(|id| page.path.contains(id)) {
         paths.push(world.fill_in_other_tenant(page.path));
     }

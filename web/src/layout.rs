@@ -101,6 +101,7 @@ pub enum TenantTab {
     OauthClients,
     Usage,
     Members,
+    Groups,
     Settings,
 }
 
@@ -171,6 +172,7 @@ impl TenantNav {
             (TenantTab::Usage, "Usage", "chart", "/usage"),
             (TenantTab::Plans, "Plans", "layers", "/plans"),
             (TenantTab::Members, "Members", "user", "/members"),
+            (TenantTab::Groups, "Groups", "nodes", "/groups"),
             (TenantTab::Settings, "Settings", "sliders", "/settings"),
         ]
         .into_iter()

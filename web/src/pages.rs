@@ -9,6 +9,7 @@ pub mod audit;
 pub mod authenticator;
 pub mod confirm;
 pub mod consent;
+pub mod groups;
 pub mod invitations;
 pub mod landing;
 pub mod members;

@@ -105,6 +105,21 @@ pub(super) const TENANT: &[Page] = &[
         &[("email", "mallory@example.com"), ("role", "viewer")],
     ),
     sent("/t/{tenant}/invitations/{invitation}/resend", &[]),
+    both(
+        "/t/{tenant}/members/{member}",
+        &[("role", "admin"), ("is_enabled", "on"), ("attributes", "")],
+    ),
+    both("/t/{tenant}/groups", &[("name", "Taken over")]),
+    both("/t/{tenant}/groups/{group}", &[("name", "Taken over too")]),
+    sent(
+        "/t/{tenant}/members/{member}/groups",
+        &[("group_id", "{group}")],
+    ),
+    sent(
+        "/t/{tenant}/groups/{group}/members",
+        &[("email", "viewing@example.com")],
+    ),
+    sent("/t/{tenant}/groups/{group}/members/{member}/remove", &[]),
     both("/t/{tenant}/settings", &[("name", "Taken over")]),
     shown("/t/{tenant}/keys"),
     both("/t/{tenant}/keys/new", &[("name", "mine"), NONCE]),
@@ -126,6 +141,8 @@ pub(super) const TENANT: &[Page] = &[
         &[],
     ),
     both("/t/{tenant}/oauth-clients/{client}/delete", &[]),
+    both("/t/{tenant}/groups/{group}/delete", &[]),
+    both("/t/{tenant}/members/{member}/remove", &[]),
 ];
 
 pub(super) const ADMIN: &[Page] = &[

@@ -5,6 +5,7 @@ use time::Duration;
 
 use crate::format::Moment;
 use crate::forms::invitations::InviteForm;
+use crate::forms::members::MemberForm;
 use crate::forms::{Choice, FormErrors};
 use crate::layout::{Badge, Shell, TenantTab, Tone};
 use crate::samples;
@@ -40,6 +41,7 @@ pub struct InvitationRow {
 
 #[derive(Debug, Clone)]
 pub struct MemberRow {
+    pub id: String,
     pub email: String,
     /// `Owner`, `Admin`, `Developer`, `Viewer`, `User`.
     pub role: String,
@@ -61,6 +63,7 @@ impl MemberRow {
 impl Members {
     pub(crate) fn sample_members() -> Vec<MemberRow> {
         let member = |email: &str, role: &str, is_you: bool| MemberRow {
+            id: "mem_1".to_owned(),
             email: email.to_owned(),
             role: role.to_owned(),
             joined_at: samples::ago(Duration::days(40)),
@@ -125,6 +128,105 @@ impl Members {
         Self {
             invitations: None,
             may_invite: false,
+            ..Self::sample()
+        }
+    }
+}
+
+/// `GET`, `POST /t/{tenant}/members/{member}`. Putting them into a group posts to `…/groups`; taking
+/// them out of the tenant asks at `…/remove`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "members/edit.html")]
+pub struct MemberPage {
+    pub shell: Shell,
+    pub tenant_id: String,
+    pub id: String,
+    pub email: String,
+    /// May be empty.
+    pub name: String,
+    pub role: String,
+    pub is_owner: bool,
+    /// `disabled`, `you`.
+    pub badge: Option<Badge>,
+    pub joined_at: Moment,
+    pub last_signed_in_at: Option<Moment>,
+    pub may_edit: bool,
+    pub may_remove: bool,
+    /// Put into groups and take out of them.
+    pub may_group: bool,
+    pub roles: Vec<Choice>,
+    pub form: MemberForm,
+    pub errors: FormErrors,
+    /// For those who may only look.
+    pub attributes: Vec<(String, String)>,
+    pub groups: Vec<MemberGroup>,
+    /// To choose from.
+    pub other_groups: Vec<Choice>,
+    pub group_errors: FormErrors,
+}
+
+#[derive(Debug, Clone)]
+pub struct MemberGroup {
+    pub id: String,
+    pub name: String,
+}
+
+impl MemberPage {
+    #[must_use]
+    pub fn sample() -> Self {
+        let group = |id: &str, name: &str| MemberGroup {
+            id: id.to_owned(),
+            name: name.to_owned(),
+        };
+        Self {
+            shell: samples::tenant_shell(TenantTab::Members),
+            tenant_id: samples::TENANT.to_owned(),
+            id: "mem_1".to_owned(),
+            email: "a-very-long-address-of-somebody@northwind-freight.example".to_owned(),
+            name: samples::HOSTILE.to_owned(),
+            role: "Developer".to_owned(),
+            is_owner: false,
+            badge: Some(Badge::new(Tone::Warning, "disabled")),
+            joined_at: samples::ago(Duration::days(40)),
+            last_signed_in_at: Some(samples::ago(Duration::hours(3))),
+            may_edit: true,
+            may_remove: true,
+            may_group: true,
+            roles: Choice::one_of(&[("developer", "Developer"), ("user", "User")], "developer"),
+            form: MemberForm {
+                edition: "2".to_owned(),
+                role: "developer".to_owned(),
+                is_enabled: None,
+                attributes: format!("team=east\nnote={}\n", samples::HOSTILE),
+            },
+            errors: FormErrors::default(),
+            attributes: Vec::new(),
+            groups: vec![group("grp_1", "Drivers"), group("grp_2", samples::HOSTILE)],
+            other_groups: Choice::one_of(&[("grp_3", "Couriers")], ""),
+            group_errors: FormErrors::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn sample_errors() -> Self {
+        Self {
+            errors: FormErrors::of("attributes", "Write each as name=value, one per line."),
+            group_errors: FormErrors::of("group_id", "Choose one of the groups."),
+            ..Self::sample()
+        }
+    }
+
+    #[must_use]
+    pub fn sample_read_only() -> Self {
+        Self {
+            is_owner: true,
+            badge: None,
+            last_signed_in_at: None,
+            may_edit: false,
+            may_remove: false,
+            may_group: false,
+            attributes: vec![("team".to_owned(), samples::HOSTILE.to_owned())],
+            groups: Vec::new(),
             ..Self::sample()
         }
     }

@@ -3,9 +3,10 @@
 use askama::Template;
 
 use crate::pages::{
-    account, admin, api_keys, apis, audit, authenticator, confirm, consent, invitations, landing,
-    members, nodes, oauth_clients, outbox, overview, passkeys, password, plan_requests, plans,
-    problem, routes, settings, sign_in, sign_up, tenants, token_keys, upstreams, usage, users,
+    account, admin, api_keys, apis, audit, authenticator, confirm, consent, groups, invitations,
+    landing, members, nodes, oauth_clients, outbox, overview, passkeys, password, plan_requests,
+    plans, problem, routes, settings, sign_in, sign_up, tenants, token_keys, upstreams, usage,
+    users,
 };
 
 type Rendered = Vec<(&'static str, String)>;
@@ -186,6 +187,26 @@ fn tenant() -> Result<Rendered, askama::Error> {
         (
             "members-read-only",
             members::Members::sample_read_only().render()?,
+        ),
+        ("member", members::MemberPage::sample().render()?),
+        (
+            "member-errors",
+            members::MemberPage::sample_errors().render()?,
+        ),
+        (
+            "member-read-only",
+            members::MemberPage::sample_read_only().render()?,
+        ),
+        ("groups", groups::Groups::sample().render()?),
+        ("groups-empty", groups::Groups::sample_empty().render()?),
+        (
+            "groups-read-only",
+            groups::Groups::sample_read_only().render()?,
+        ),
+        ("group", groups::GroupPage::sample().render()?),
+        (
+            "group-read-only",
+            groups::GroupPage::sample_read_only().render()?,
         ),
         ("settings", settings::Settings::sample().render()?),
         (

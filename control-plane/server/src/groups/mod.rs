@@ -2,6 +2,7 @@
 //! then until they expire or are refreshed.
 
 mod json;
+mod pages;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use crate::authority::Authority;
 use crate::clock::Now;
 
 pub(crate) use json::api;
+pub(crate) use pages::pages;
 
 /// Oldest first, after `after`.
 pub(crate) async fn list(
@@ -38,6 +40,17 @@ pub(crate) async fn get(
 ) -> Result<Group, ActionError> {
     authority.require_in(Action::ListGroups, tenant)?;
     Ok(store::groups::get(tx, tenant, id).await?)
+}
+
+/// Those that somebody is in, by name.
+pub(crate) async fn list_of_member(
+    authority: &Authority,
+    tx: &mut Conn,
+    tenant: TenantId,
+    member: MemberId,
+) -> Result<Vec<Group>, ActionError> {
+    authority.require_in(Action::ListGroups, tenant)?;
+    Ok(store::groups::list_of_member(tx, tenant, member).await?)
 }
 
 /// Members by id and address, oldest first, after `after`.

@@ -63,3 +63,48 @@ async fn groups_hold_members_of_their_own_tenant_and_names_are_used_once() {
     assert_eq!(program.delete(&group).await.status, 204);
     assert_eq!(program.get(&group).await.status, 404);
 }
+
+#[tokio::test]
+async fn groups_are_kept_on_pages() {
+    let stack = Stack::new().await;
+    let tenant = stack.tenant("Northwind").await;
+    stack.member(tenant, "owner@example.com", Role::Owner).await;
+    stack.member(tenant, "ada@example.com", Role::User).await;
+    let mut browser = stack.browser_of("owner@example.com").await;
+    let list = format!("/t/{tenant}/groups");
+    let made = browser.submit(&list, &[("name", "Drivers")]).await;
+    assert_eq!(made.status, 303, "{}", made.body);
+    let group = made.location().to_owned();
+    let again = browser.submit(&list, &[("name", "drivers")]).await;
+    assert_eq!(again.status, 422);
+    assert!(again.body.contains("f-name-error"), "{}", again.body);
+
+    let shown = browser.get(&group).await;
+    let members = format!("{group}/members");
+    let email = [("email", "nobody@example.com")];
+    let wrong = browser.fill(&shown, &members, &email).await;
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.body.contains("No member of this tenant"));
+    let email = [("email", " Ada@example.com ")];
+    let added = browser.fill(&shown, &members, &email).await;
+    assert_eq!(added.location(), group, "{}", added.body);
+    let shown = browser.get(&group).await;
+    assert!(shown.body.contains("1 person in this group"));
+
+    let stale = browser.fill(&shown, &group, &[("name", "Couriers")]).await;
+    assert_eq!(stale.location(), group, "{}", stale.body);
+    let stale = browser.fill(&shown, &group, &[("name", "Pilots")]).await;
+    assert_eq!(stale.status, 412);
+    assert!(stale.body.contains("Saved now:</span> Couriers"));
+
+    let remove = shown.between("action=\"", "/remove\"").expect("a form");
+    let remove = remove.rsplit("action=\"").next().expect("a path");
+    let remove = format!("{remove}/remove");
+    let out = browser.fill(&shown, &remove, &[]).await;
+    assert_eq!(out.location(), group, "{}", out.body);
+    let shown = browser.get(&group).await;
+    assert!(shown.body.contains("Nobody in this group"));
+    let gone = browser.submit(&format!("{group}/delete"), &[]).await;
+    assert_eq!(gone.location(), list, "{}", gone.body);
+    assert!(browser.get(&list).await.body.contains("No groups yet"));
+}

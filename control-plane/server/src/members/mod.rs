@@ -1,5 +1,6 @@
 //! People in a tenant.
 
+mod detail;
 mod json;
 mod pages;
 #[cfg(test)]

@@ -24,7 +24,9 @@ use crate::page::{Answer, Member, edited_meanwhile, form_errors, go_to, invalid,
 use crate::tenants;
 
 pub(crate) fn pages() -> Router<App> {
-    Router::new().route("/t/{tenant}/settings", get(show).post(rename))
+    Router::new()
+        .route("/t/{tenant}/settings", get(show).post(rename))
+        .merge(super::detail::pages())
 }
 
 async fn show(member: Member, now: Now) -> Answer {
@@ -97,6 +99,7 @@ fn build(member: &Member, (form, errors): (SettingsForm, FormErrors), now: Now) 
 /// How a page shows somebody. `you`: who looks at it.
 pub(crate) fn member_row(one: domain::member::Member, you: UserId, now: Now) -> MemberRow {
     MemberRow {
+        id: one.id.to_string(),
         is_you: you == one.user_id,
         is_disabled: one.standing.status == MemberStatus::Disabled,
         role: role_text(one.standing.role).to_owned(),

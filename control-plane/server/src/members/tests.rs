@@ -232,3 +232,84 @@ async fn who_only_uses_applications_has_no_console() {
     let refused = theirs.get(&format!("/tenants/{tenant}/members")).await;
     assert_eq!(refused.status, 403, "{}", refused.body);
 }
+
+#[tokio::test]
+async fn a_member_is_changed_grouped_and_taken_out_on_their_page() {
+    let stack = Stack::new().await;
+    let (tenant, owner, _) = tenant(&stack, Role::Admin).await;
+    let id = member(&owner, tenant, "ada@example.com").await;
+    let own = member(&owner, tenant, "owner@example.com").await;
+    let page = |path: &str| path.replace("/tenants/", "/t/");
+    let (ada, boss) = (page(&id), page(&own));
+    let mut browser = stack.browser_of("owner@example.com").await;
+    assert!(
+        browser
+            .get(&format!("/t/{tenant}/members"))
+            .await
+            .body
+            .contains(&ada)
+    );
+
+    let fields = [
+        ("role", "developer"),
+        ("is_enabled", "on"),
+        ("attributes", "team=east\r\nnote=a\\nb"),
+    ];
+    let shown = browser.get(&ada).await;
+    let saved = browser.fill(&shown, &ada, &fields).await;
+    assert_eq!(saved.location(), ada, "{}", saved.body);
+    let now = owner.get(&id).await.body;
+    assert_eq!(now["role"], "developer");
+    assert_eq!(now["attributes"], json!({"team": "east", "note": "a\nb"}));
+    let stale = browser.fill(&shown, &ada, &fields).await;
+    assert_eq!(stale.status, 412, "edited meanwhile");
+    let wrong = [
+        ("role", "developer"),
+        ("is_enabled", "on"),
+        ("attributes", "Team=east"),
+    ];
+    let wrong = browser.submit(&ada, &wrong).await;
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.body.contains("f-attributes-error"), "{}", wrong.body);
+    let alone = browser.submit(&boss, &[("role", "viewer")]).await;
+    assert_eq!(alone.status, 422, "{}", alone.body);
+
+    let group = json!({"name": "Drivers"});
+    let group = owner
+        .post(&format!("/tenants/{tenant}/groups"), group)
+        .await;
+    let group = group.body["id"].as_str().expect("an id").to_owned();
+    let shown = browser.get(&ada).await;
+    let fields = [("group_id", group.as_str())];
+    let put = browser
+        .fill(&shown, &format!("{ada}/groups"), &fields)
+        .await;
+    assert_eq!(put.location(), ada, "{}", put.body);
+    let shown = browser.get(&ada).await;
+    let remove = format!(
+        "/t/{tenant}/groups/{group}/members/{}/remove",
+        ada.rsplit('/').next().expect("an id")
+    );
+    assert!(shown.body.contains(&remove), "{}", shown.body);
+    let out = browser.fill(&shown, &remove, &[("next", &ada)]).await;
+    assert_eq!(out.location(), ada);
+    let evil = browser.fill(&shown, &remove, &[("next", "//evil.example")]);
+    assert_ne!(evil.await.location(), "//evil.example");
+
+    // An admin looks at an owner and changes nothing.
+    let changed = owner.patch(&id, json!({"role": "admin"})).await;
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    let mut admin = stack.browser_of("ada@example.com").await;
+    let shown = admin.get(&boss).await;
+    assert!(shown.body.contains("owners are changed by owners"));
+    let token = admin.token().await;
+    let fields = [("csrf_token", token.as_str()), ("role", "viewer")];
+    assert_eq!(admin.post(&boss, &fields).await.status, 403);
+    let fields = [("csrf_token", token.as_str())];
+    let remove = format!("{boss}/remove");
+    assert_eq!(admin.post(&remove, &fields).await.status, 403);
+
+    let gone = browser.submit(&format!("{ada}/remove"), &[]).await;
+    assert_eq!(gone.location(), format!("/t/{tenant}/members"));
+    assert_eq!(owner.get(&id).await.status, 404);
+}

@@ -155,6 +155,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .merge(crate::usage::pages())
         .merge(crate::invitations::pages())
         .merge(crate::members::pages())
+        .merge(crate::groups::pages())
         .merge(crate::personal_tokens::pages())
         .merge(crate::admin::pages())
         .fallback(|| async { Problem::not_found("page") })
