@@ -39,6 +39,8 @@ pub struct RouteEditor {
     pub errors: FormErrors,
     pub upstreams: Vec<Choice>,
     pub authorizers: Vec<Choice>,
+    /// Named here, but not defined by the API.
+    pub undefined_scopes: Vec<String>,
 }
 
 impl RouteEditor {
@@ -62,6 +64,7 @@ impl RouteEditor {
             errors: FormErrors::default(),
             upstreams: samples::upstream_choices(""),
             authorizers: vec![Choice::new("atz_1".to_owned(), "Tollgate token".to_owned())],
+            undefined_scopes: Vec::new(),
         }
     }
 
@@ -76,6 +79,7 @@ impl RouteEditor {
         };
         Self {
             route_id: Some("rte_1".to_owned()),
+            undefined_scopes: vec!["orders:reed".to_owned(), samples::HOSTILE.to_owned()],
             errors: form.parse().err().unwrap_or_default(),
             form,
             ..Self::sample()

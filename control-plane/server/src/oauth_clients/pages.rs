@@ -137,7 +137,8 @@ async fn editor(
     // What it has stays selected when no API defines it any more.
     for kept in &form.scopes {
         if !scopes.iter().any(|choice| choice.value == *kept) {
-            scopes.push(Choice::new(kept, kept).selected_if(true));
+            let hint = "No API defines it any more: it opens nothing.";
+            scopes.push(Choice::new(kept, kept).hint(hint).selected_if(true));
         }
     }
     Ok(ClientEditor {

@@ -9,6 +9,7 @@ use domain::authorizer::{self, Authorizer};
 use domain::id::{ApiId, RouteId};
 use domain::plan::Rate;
 use domain::route::{Route, RouteTerms};
+use domain::scope::ApiScope;
 use domain::upstream::Upstream;
 use web::format::{decimal, rate, thousands};
 use web::forms::routes::{RouteFields, RouteForm};
@@ -122,14 +123,43 @@ async fn editor(
     Ok(RouteEditor {
         shell: operator.shell(OperatorTab::Apis),
         api_id: api.id.to_string(),
-        api_name: api.name,
-        base_path: api.base_path,
+        api_name: api.name.clone(),
+        base_path: api.base_path.clone(),
         route_id: route.map(|id| id.to_string()),
         upstreams: apis::pages::upstream_choices(&upstreams, &form.upstream_id),
         authorizers: authorizer_choices(&authorizers, &form.authorizer_id),
+        undefined_scopes: undefined(&api.scopes, form.scopes.split_whitespace()),
         form,
         errors,
     })
+}
+
+/// Scopes that the API does not define: a slip, as far as tokens go. A plan may name them for API
+/// keys, so that they are not refused.
+fn undefined<'a>(defined: &[ApiScope], named: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let is_defined = |name: &str| defined.iter().any(|scope| scope.name == name);
+    let undefined = named.filter(|name| !is_defined(name));
+    undefined.map(str::to_owned).collect()
+}
+
+/// What a flash says of a route that was saved.
+async fn saved(
+    (app, operator): (&App, &Operator),
+    (api, route): (ApiId, &Route),
+    done: &str,
+) -> Result<(Tone, String), Failure> {
+    let mut tx = app.db.platform_tx().await?;
+    let api = apis::get(&operator.authority, &mut tx, api).await?;
+    tx.commit().await?;
+    let undefined = undefined(&api.scopes, route.scopes.iter().map(String::as_str));
+    let text = format!("Route {} was {done}.", route.path);
+    if undefined.is_empty() {
+        return Ok((Tone::Good, text));
+    }
+    let scopes = undefined.join(", ");
+    let warning =
+        format!("{text} The API does not define {scopes}: check the spelling, or define it there.");
+    Ok((Tone::Warning, warning))
 }
 
 fn filled(route: &Route) -> RouteForm {
@@ -245,8 +275,8 @@ async fn create_here(
         Err(errors) => errors,
         Ok(fields) => match create_from(&app, &operator, (api, fields), now).await {
             Ok(route) => {
-                let text = format!("Route {} was added.", route.path);
-                operator.flash(Tone::Good, &text).await?;
+                let (tone, text) = saved((&app, &operator), (api, &route), "added").await?;
+                operator.flash(tone, &text).await?;
                 return go_to(&format!("/admin/apis/{api}"));
             }
             Err(cause) => form_errors(cause)?,
@@ -298,8 +328,8 @@ async fn update_here(
         .await
         {
             Ok(route) => {
-                let text = format!("Route {} was saved.", route.path);
-                operator.flash(Tone::Good, &text).await?;
+                let (tone, text) = saved((&app, &operator), (api, &route), "saved").await?;
+                operator.flash(tone, &text).await?;
                 return go_to(&format!("/admin/apis/{api}"));
             }
             Err(ActionError::EditedMeanwhile) => {

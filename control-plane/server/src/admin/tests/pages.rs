@@ -417,3 +417,30 @@ async fn what_a_tenant_is_called_is_never_markup() {
         assert!(!seen.body.contains("<script>alert"), "{page}");
     }
 }
+
+#[tokio::test]
+async fn a_route_that_names_a_scope_which_its_api_does_not_define_is_saved_with_a_warning() {
+    let stack = Stack::new().await;
+    let program = operator(&stack).await;
+    let api = api(&program, "Orders", "/orders").await;
+    let path = format!("/apis/{api}");
+    let scopes = json!({"scopes": [{"name": "orders:read"}]});
+    let defined = program.patch(&path, scopes).await;
+    assert_eq!(defined.status, 200, "{}", defined.body);
+    let mut browser = stack.browser_of(OPERATOR).await;
+    let new = format!("/admin/apis/{api}/routes/new");
+    for (route, scope, warns) in [("/a", "orders:read", false), ("/b", "orders:reed", true)] {
+        let fields = [("path", route), ("scopes", scope)];
+        let saved = browser.submit(&new, &fields).await;
+        assert_eq!(saved.status, 303, "{}", saved.body);
+        let shown = browser.get(saved.location()).await;
+        let text = format!("does not define {scope}");
+        assert_eq!(shown.body.contains(&text), warns, "{}", shown.body);
+        let routes = program.get(&format!("{path}/routes")).await;
+        let items = routes.body["items"].as_array().expect("a list").iter();
+        let found = items.filter(|one| one["path"] == route).next_back();
+        let id = found.expect("a route")["id"].as_str().expect("an id");
+        let editor = browser.get(&format!("/admin/apis/{api}/routes/{id}")).await;
+        assert_eq!(editor.body.contains("This API does not define"), warns);
+    }
+}
