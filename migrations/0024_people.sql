@@ -5,3 +5,9 @@ comment on column invitations.invited_by is
 create index invitations_invited_by on invitations (invited_by);
 -- Serves the upkeep.
 create index invitations_expires on invitations (expires_at);
+
+alter table revocations add column owner bytea check (length(owner) in (16, 32));
+comment on column revocations.owner is
+    'Of a single token or grant: the member (tenant and person) or client whose watermark takes its place when the tenant has too many of them.';
+-- Serves counting and folding.
+create index revocations_owner on revocations (tenant_id, owner) where owner is not null;

@@ -9,9 +9,9 @@ use domain::role::Role;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::revocations::{self, Revocation};
+use crate::revocations::{self, SINGLES_MAX, Single};
 use crate::rows::word;
-use crate::{Conn, PlatformTx, Result, members};
+use crate::{PlatformTx, Result, members};
 
 /// How many audiences are read for a token; one more than a token may name.
 const APIS_MAX: i64 = domain::token::AUDIENCES_MAX as i64 + 1;
@@ -358,14 +358,14 @@ fn with_audiences(ids: Vec<Uuid>, audiences: Vec<String>) -> Vec<(ApiId, Option<
 pub async fn revoke(tx: &mut PlatformTx, grant: Uuid, now: OffsetDateTime) -> Result<()> {
     let ended = sqlx::query!(
         "update oauth_grants set revoked_at = $2 where id = $1 and revoked_at is null
-        returning id, tenant_id",
+        returning id, tenant_id, user_id",
         grant,
         now
     )
     .fetch_all(&mut **tx)
     .await?;
     for row in ended {
-        cut_off(tx, row.id, row.tenant_id.into(), now).await?;
+        cut_off(tx, row.id, (row.tenant_id.into(), row.user_id.into()), now).await?;
     }
     Ok(())
 }
@@ -380,14 +380,14 @@ pub(crate) async fn revoke_of_login(
     let ended = sqlx::query!(
         "update oauth_grants set revoked_at = $2
         where login_id = $1 and revoked_at is null and not 'offline_access' = any(scopes)
-        returning id, tenant_id",
+        returning id, tenant_id, user_id",
         login,
         now
     )
     .fetch_all(&mut **tx)
     .await?;
     for row in ended {
-        cut_off(tx, row.id, row.tenant_id.into(), now).await?;
+        cut_off(tx, row.id, (row.tenant_id.into(), row.user_id.into()), now).await?;
     }
     Ok(())
 }
@@ -400,21 +400,26 @@ pub(crate) async fn revoke_of_user(
 ) -> Result<()> {
     let ended = sqlx::query!(
         "update oauth_grants set revoked_at = $2 where user_id = $1 and revoked_at is null
-        returning id, tenant_id",
+        returning id, tenant_id, user_id",
         user.0,
         now
     )
     .fetch_all(&mut **tx)
     .await?;
     for row in ended {
-        cut_off(tx, row.id, row.tenant_id.into(), now).await?;
+        cut_off(tx, row.id, (row.tenant_id.into(), row.user_id.into()), now).await?;
     }
     Ok(())
 }
 
-async fn cut_off(tx: &mut Conn, grant: Uuid, tenant: TenantId, now: OffsetDateTime) -> Result<()> {
-    let revocation = Revocation::grant(grant, tenant, now);
-    revocations::insert(tx, &revocation).await
+async fn cut_off(
+    tx: &mut PlatformTx,
+    grant: Uuid,
+    (tenant, user): (TenantId, UserId),
+    now: OffsetDateTime,
+) -> Result<()> {
+    let single = Single::grant(grant, tenant, user, now);
+    revocations::insert_single(tx, &single, SINGLES_MAX).await
 }
 
 /// Deletes grants and codes that ran out, at most `limit` of each. Served by their indexes on

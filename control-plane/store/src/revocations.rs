@@ -7,13 +7,14 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::dirty::{self, Mark};
+use crate::rows::unsigned;
 use crate::{Conn, PlatformTx, Result};
 
 /// No access token lives longer (the schema of `oauth_clients` sees to it), and nodes' clocks may
 /// be some minutes behind.
 const NEEDED_FOR: time::Duration = time::Duration::seconds(86_400 + 600);
 
-/// What is refused.
+/// What is refused of all that was issued before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
     key: RevocationKey,
@@ -30,16 +31,6 @@ impl Revocation {
             tenant_id,
             issued_before,
         }
-    }
-
-    /// One token, by its `jti`.
-    pub fn token(jti: Uuid, tenant: TenantId, now: OffsetDateTime) -> Self {
-        Self::new(RevocationKey::token(jti), Some(tenant), now)
-    }
-
-    /// All tokens of a grant (`origin_jti`).
-    pub fn grant(grant: Uuid, tenant: TenantId, now: OffsetDateTime) -> Self {
-        Self::new(RevocationKey::grant(grant), Some(tenant), now)
     }
 
     /// All of a person's tokens, in every tenant.
@@ -62,6 +53,58 @@ impl Revocation {
         Self::new(RevocationKey::tenant(tenant), Some(tenant), now)
     }
 }
+
+/// A single token or a single sign-in. A tenant has few of them: see [`insert_single`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Single {
+    key: RevocationKey,
+    tenant: TenantId,
+    owner: RevocationKey,
+    issued_before: OffsetDateTime,
+}
+
+impl Single {
+    /// One token, by its `jti`.
+    pub fn token(jti: Uuid, tenant: TenantId, owner: Owner, now: OffsetDateTime) -> Self {
+        Self {
+            key: RevocationKey::token(jti),
+            tenant,
+            owner: owner.key(tenant),
+            issued_before: now,
+        }
+    }
+
+    /// All tokens of a person's grant (`origin_jti`).
+    pub fn grant(grant: Uuid, tenant: TenantId, user: UserId, now: OffsetDateTime) -> Self {
+        Self {
+            key: RevocationKey::grant(grant),
+            tenant,
+            owner: Owner::Person(user).key(tenant),
+            issued_before: now,
+        }
+    }
+}
+
+/// Whose token it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    Person(UserId),
+    /// The client's own.
+    Client(ClientId),
+}
+
+impl Owner {
+    fn key(self, tenant: TenantId) -> RevocationKey {
+        match self {
+            Owner::Person(user) => RevocationKey::member(tenant, user),
+            Owner::Client(client) => RevocationKey::client(client),
+        }
+    }
+}
+
+/// Single revocations that a tenant has at most: what nodes keep of one tenant is bounded by it and
+/// by its members and clients.
+pub const SINGLES_MAX: u32 = 1_000;
 
 /// The word that the table has for a kind.
 fn word(kind: RevocationKind) -> &'static str {
@@ -107,6 +150,72 @@ pub async fn insert(tx: &mut Conn, revocation: &Revocation) -> Result<()> {
     .execute(&mut *tx)
     .await?;
     dirty::mark(tx, &[Mark::Revocation(revocation.key)]).await
+}
+
+/// Has nodes refuse a single token or sign-in. Where the tenant has more than `singles_max` of them,
+/// those who have the most get a watermark in place of theirs: other tokens that they were given
+/// until now are refused too, and have to be refreshed. Served by `revocations_owner`.
+pub async fn insert_single(tx: &mut PlatformTx, single: &Single, singles_max: u32) -> Result<()> {
+    let (kind, subject) = columns(&single.key);
+    let now = single.issued_before;
+    sqlx::query!(
+        "insert into revocations (kind, subject, tenant_id, issued_before, drop_after, owner)
+        values ($1, $2, $3, $4, $5, $6)
+        on conflict (kind, subject) do update set
+            issued_before = greatest(revocations.issued_before, excluded.issued_before),
+            drop_after = greatest(revocations.drop_after, excluded.drop_after)",
+        kind,
+        subject,
+        single.tenant.0,
+        now,
+        now + NEEDED_FOR,
+        single.owner.subject()
+    )
+    .execute(&mut **tx)
+    .await?;
+    dirty::mark(tx, &[Mark::Revocation(single.key)]).await?;
+    let owners = sqlx::query!(
+        r#"select owner as "owner!", count(*) as "count!" from revocations
+        where tenant_id = $1 and owner is not null group by owner order by count(*) desc, owner"#,
+        single.tenant.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut count: u64 = owners.iter().map(|row| unsigned(row.count)).sum();
+    for row in owners {
+        if count <= u64::from(singles_max) {
+            break;
+        }
+        count -= unsigned(row.count);
+        fold(tx, single.tenant, &row.owner, now).await?;
+    }
+    Ok(())
+}
+
+/// Puts a watermark in place of an owner's single revocations.
+async fn fold(
+    tx: &mut PlatformTx,
+    tenant: TenantId,
+    owner: &[u8],
+    now: OffsetDateTime,
+) -> Result<()> {
+    let gone = sqlx::query!(
+        "delete from revocations where tenant_id = $1 and owner = $2 returning kind, subject",
+        tenant.0,
+        owner
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let marks: Result<Vec<Mark>> = gone
+        .iter()
+        .map(|row| read_key(&row.kind, &row.subject).map(Mark::Revocation))
+        .collect();
+    dirty::mark(tx, &marks?).await?;
+    let key = [RevocationKind::Member, RevocationKind::Client]
+        .into_iter()
+        .find_map(|kind| RevocationKey::new(kind, owner).ok())
+        .ok_or_else(|| crate::Error::corrupt("owner of a revocation"))?;
+    insert(tx, &Revocation::new(key, Some(tenant), now)).await
 }
 
 /// Forgets revocations of tokens that have expired by now, at most `limit`. Served by

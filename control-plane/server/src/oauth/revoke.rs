@@ -7,7 +7,7 @@ use domain::oauth_client::OauthClient;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use store::PlatformTx;
 use store::oauth_grants;
-use store::revocations::{self, Revocation};
+use store::revocations::{self, Owner, SINGLES_MAX, Single};
 
 use super::error::{Code, OauthError};
 use super::{bearer, client_auth, issue, limits, token};
@@ -60,7 +60,12 @@ async fn end(
         && claims.client_id == client.id.to_string()
         && let Ok(tenant) = claims.tenant_id.parse()
     {
-        revocations::insert(tx, &Revocation::token(claims.jti, tenant, now.0)).await?;
+        let owner = match claims.sub.parse() {
+            Ok(user) => Owner::Person(user),
+            Err(_) => Owner::Client(client.id),
+        };
+        let single = Single::token(claims.jti, tenant, owner, now.0);
+        revocations::insert_single(tx, &single, SINGLES_MAX).await?;
     }
     Ok(())
 }

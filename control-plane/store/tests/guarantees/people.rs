@@ -10,6 +10,7 @@ use domain::personal_token::{PlainToken, TokenName};
 use domain::role::{PlatformRole, Role};
 use store::idempotency::{self, Claim, KeyOf};
 use store::personal_tokens::{self, NewPersonalToken};
+use store::revocations::{self, Owner, Single, TokenOf};
 use store::sessions::{Sessions, USER_KEY};
 use store::testing::World;
 use store::users::{self, CodeFor};
@@ -17,6 +18,7 @@ use store::{Error, audit, members, outbox};
 use time::Duration;
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
+use uuid::Uuid;
 
 /// How an owner ceases to be one who can come in.
 #[derive(Debug, Clone, Copy)]
@@ -329,4 +331,75 @@ async fn a_tenant_reads_its_own_events_and_the_platform_all() {
         audit::list(&mut tx, mine, &filter, None, 10).await.unwrap(),
         [own]
     );
+}
+
+#[tokio::test]
+async fn too_many_single_revocations_of_a_tenant_fold_into_those_of_its_people() {
+    let world = World::new().await;
+    let tenant = world.tenant("t").await;
+    let other = world.tenant("other").await;
+    let (_, busy) = world.member(tenant, Role::User).await;
+    let (_, quiet) = world.member(tenant, Role::User).await;
+    let client = Uuid::now_v7().into();
+    let now = super::now();
+    let token = |user, tenant, minutes: i64| TokenOf {
+        jti: Uuid::now_v7(),
+        grant: Uuid::now_v7(),
+        tenant,
+        client,
+        user: Some(user),
+        issued_at_s: (now - Duration::minutes(minutes)).unix_timestamp(),
+    };
+    let mut tx = world.db.platform_tx().await.unwrap();
+    let mut revoked = Vec::new();
+    for user in [quiet, busy, busy, busy] {
+        let one = token(user, tenant, 2);
+        let owner = Owner::Person(user);
+        let single = Single::token(one.jti, tenant, owner, now - Duration::MINUTE);
+        revocations::insert_single(&mut tx, &single, 4)
+            .await
+            .unwrap();
+        revoked.push(one);
+    }
+    let elsewhere = token(busy, other, 2);
+    let single = Single::token(elsewhere.jti, other, Owner::Person(busy), now);
+    revocations::insert_single(&mut tx, &single, 4)
+        .await
+        .unwrap();
+    let bystander = token(busy, tenant, 2);
+    assert!(!revocations::covers(&mut tx, &bystander).await.unwrap());
+
+    // The fifth is one too many: all of the busy one's become one.
+    let one = token(busy, tenant, 2);
+    let single = Single::grant(one.grant, tenant, busy, now);
+    revocations::insert_single(&mut tx, &single, 4)
+        .await
+        .unwrap();
+    revoked.push(one);
+    for one in &revoked {
+        assert!(revocations::covers(&mut tx, one).await.unwrap());
+    }
+    assert!(revocations::covers(&mut tx, &bystander).await.unwrap());
+    for free in [
+        token(busy, tenant, -1),
+        token(quiet, tenant, 2),
+        token(busy, other, 2),
+    ] {
+        assert!(!revocations::covers(&mut tx, &free).await.unwrap());
+    }
+    // There is room again, and none is kept twice.
+    let own = Owner::Client(client);
+    for _ in 0..4 {
+        let single = Single::token(Uuid::now_v7(), tenant, own, now);
+        revocations::insert_single(&mut tx, &single, 4)
+            .await
+            .unwrap();
+    }
+    let machine = TokenOf {
+        user: None,
+        ..token(quiet, tenant, 2)
+    };
+    assert!(revocations::covers(&mut tx, &machine).await.unwrap());
+    assert!(revocations::covers(&mut tx, &revoked[0]).await.unwrap());
+    tx.commit().await.unwrap();
 }
