@@ -2,6 +2,7 @@
 
 use domain::email::Email;
 use domain::password::NewPassword;
+use domain::user::PersonName;
 use serde::Deserialize;
 
 use super::{FormErrors, required};
@@ -11,16 +12,31 @@ use super::{FormErrors, required};
 pub struct SignUpForm {
     pub email: String,
     pub password: String,
+    /// Of the tenant that they make.
     pub tenant_name: String,
+    /// Of the person, where they make none.
+    pub name: String,
+    /// Where to go afterwards. The server accepts paths of its own only.
+    pub next: String,
     /// Sent by the button that signs up without a password.
     pub passkey: String,
 }
 
+/// Of somebody who makes a tenant.
 pub struct SignUp {
     pub email: String,
     /// None: the account will have a passkey.
     pub password: Option<String>,
     pub tenant_name: String,
+}
+
+/// Of somebody who uses an application.
+pub struct SignUpAtApplication {
+    pub email: String,
+    /// None: the account will have a passkey.
+    pub password: Option<String>,
+    /// May be empty.
+    pub name: String,
 }
 
 impl SignUpForm {
@@ -38,6 +54,20 @@ impl SignUpForm {
                 &self.tenant_name,
                 "Enter the name of your company or team.",
             ),
+        };
+        errors.or(parsed)
+    }
+
+    pub fn parse_at_application(&self) -> Result<SignUpAtApplication, FormErrors> {
+        let mut errors = FormErrors::default();
+        errors.check(PersonName::parse(&self.name));
+        let parsed = SignUpAtApplication {
+            email: email(&mut errors, &self.email),
+            password: self
+                .passkey
+                .is_empty()
+                .then(|| new_password(&mut errors, &self.email, &self.password)),
+            name: self.name.trim().to_owned(),
         };
         errors.or(parsed)
     }
@@ -118,7 +148,7 @@ mod tests {
             email: email.to_owned(),
             password: password.to_owned(),
             tenant_name: tenant_name.to_owned(),
-            passkey: String::new(),
+            ..SignUpForm::default()
         }
     }
 

@@ -17,6 +17,8 @@ pub struct SignIn {
     /// Somebody who is signed in proves it once more.
     pub is_again: bool,
     pub has_passkeys: bool,
+    /// `None`: who comes from this application cannot sign up by themselves.
+    pub sign_up_href: Option<String>,
 }
 
 /// `GET`, `POST /login/code`: the second step.
@@ -82,6 +84,7 @@ impl SignIn {
             errors: FormErrors::default(),
             is_again: false,
             has_passkeys: true,
+            sign_up_href: Some("/signup".to_owned()),
         }
     }
 
@@ -100,6 +103,7 @@ impl SignIn {
             ),
             is_again: true,
             has_passkeys: false,
+            sign_up_href: None,
         }
     }
 }

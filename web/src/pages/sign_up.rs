@@ -13,9 +13,21 @@ use crate::samples;
 #[template(path = "sign_up/sign_up.html")]
 pub struct SignUp {
     pub shell: Shell,
+    /// Its name, where people come from one and make no tenant of their own.
+    pub application: Option<String>,
     pub form: SignUpForm,
     pub errors: FormErrors,
     pub has_passkeys: bool,
+    pub sign_in_href: String,
+}
+
+/// `/signup` on the way from an application that takes no new people.
+#[derive(Debug, Clone, Template)]
+#[template(path = "sign_up/closed.html")]
+pub struct SignUpClosed {
+    pub shell: Shell,
+    pub application: String,
+    pub sign_in_href: String,
 }
 
 /// `GET`, `POST /signup/confirm`; the other button posts to `/signup/resend`.
@@ -29,6 +41,18 @@ pub struct ConfirmSignUp {
     pub errors: FormErrors,
     /// Mails are not sent: an operator of this stack reads them in the outbox.
     pub has_outbox: bool,
+    pub sign_up_href: String,
+}
+
+impl SignUpClosed {
+    #[must_use]
+    pub fn sample() -> Self {
+        Self {
+            shell: samples::public_shell(),
+            application: samples::HOSTILE.to_owned(),
+            sign_in_href: "/login?next=x".to_owned(),
+        }
+    }
 }
 
 impl SignUp {
@@ -36,9 +60,24 @@ impl SignUp {
     pub fn sample() -> Self {
         Self {
             shell: samples::public_shell(),
+            application: None,
             form: SignUpForm::default(),
             errors: FormErrors::default(),
             has_passkeys: true,
+            sign_in_href: "/login".to_owned(),
+        }
+    }
+
+    #[must_use]
+    pub fn sample_at_application() -> Self {
+        Self {
+            application: Some(samples::HOSTILE.to_owned()),
+            form: SignUpForm {
+                name: samples::HOSTILE.to_owned(),
+                next: "/oauth2/authorize?client_id=cli_1".to_owned(),
+                ..SignUpForm::default()
+            },
+            ..Self::sample()
         }
     }
 
@@ -48,13 +87,12 @@ impl SignUp {
             email: samples::PERSON.to_owned(),
             password: "short".to_owned(),
             tenant_name: samples::HOSTILE.to_owned(),
-            passkey: String::new(),
+            ..SignUpForm::default()
         };
         Self {
-            shell: samples::public_shell(),
             errors: form.parse().err().unwrap_or_default(),
             form,
-            has_passkeys: true,
+            ..Self::sample()
         }
     }
 }
@@ -73,6 +111,7 @@ impl ConfirmSignUp {
             code: String::new(),
             errors: FormErrors::default(),
             has_outbox: true,
+            sign_up_href: "/signup".to_owned(),
         }
     }
 

@@ -28,6 +28,11 @@ fn public() -> Result<Rendered, askama::Error> {
         ),
         ("signup", sign_up::SignUp::sample().render()?),
         ("signup-errors", sign_up::SignUp::sample_errors().render()?),
+        (
+            "signup-application",
+            sign_up::SignUp::sample_at_application().render()?,
+        ),
+        ("signup-closed", sign_up::SignUpClosed::sample().render()?),
         ("signup-confirm", sign_up::ConfirmSignUp::sample().render()?),
         (
             "signup-confirm-errors",

@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Redirect;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use domain::id::TenantId;
+use domain::id::{ClientId, TenantId};
 use domain::oauth_client::{Grant, OauthClient};
 use domain::token::{PlainCode, is_challenge};
 use http::StatusCode;
@@ -125,12 +125,7 @@ pub(super) async fn ask(app: &App, query: &[u8], now: Now) -> Result<Asked, Fail
         .ok_or_else(|| wrong("client_id is missing"))?;
     let unknown = || wrong("client_id is not one of a client here");
     let id = id.parse().map_err(|_| unknown())?;
-    let mut tx = app.db.platform_tx().await?;
-    let found = store::oauth_clients::all_tenants_find(&mut tx, id, now.0).await?;
-    tx.commit().await?;
-    let (client, _) = found
-        .filter(|(client, _)| client.is_enabled)
-        .ok_or_else(unknown)?;
+    let client = find_client(app, id, now).await?.ok_or_else(unknown)?;
     let redirect_uri = parameters
         .get("redirect_uri")
         .ok_or_else(|| wrong("redirect_uri is missing"))?
@@ -144,6 +139,31 @@ pub(super) async fn ask(app: &App, query: &[u8], now: Now) -> Result<Asked, Fail
         redirect_uri,
         parameters,
     })
+}
+
+async fn find_client(app: &App, id: ClientId, now: Now) -> Result<Option<OauthClient>, Failure> {
+    let mut tx = app.db.platform_tx().await?;
+    let found = store::oauth_clients::all_tenants_find(&mut tx, id, now.0).await?;
+    tx.commit().await?;
+    let enabled = found.filter(|(client, _)| client.is_enabled);
+    Ok(enabled.map(|(client, _)| client))
+}
+
+/// The client of a request that may be answered at it; of any other nothing is known.
+pub(crate) async fn client_of(
+    app: &App,
+    query: &[u8],
+    now: Now,
+) -> Result<Option<OauthClient>, Failure> {
+    let Ok(parameters) = Parameters::parse(query) else {
+        return Ok(None);
+    };
+    let Some(Ok(id)) = parameters.get("client_id").map(str::parse) else {
+        return Ok(None);
+    };
+    let found = find_client(app, id, now).await?;
+    let uri = parameters.get("redirect_uri").unwrap_or("");
+    Ok(found.filter(|client| client.may_redirect_to(uri)))
 }
 
 impl Asked {

@@ -49,6 +49,8 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 /// How soon this control plane signs with what another one made.
 const RELOAD_EVERY: Duration = Duration::from_secs(5);
 
+pub(crate) use authorize::client_of;
+
 /// Within the frame of pages.
 pub(crate) fn pages() -> Router<App> {
     Router::new()

@@ -14,6 +14,7 @@ mod sign_ins;
 mod sign_up;
 #[cfg(test)]
 mod tests;
+mod way;
 
 use axum::Router;
 use domain::email::Email;

@@ -11,7 +11,7 @@ use axum_extra::extract::Form;
 use domain::email::Email;
 use domain::password::NewPassword;
 use domain::tenant::TenantName;
-use domain::user::User;
+use domain::user::{PersonName, User};
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -22,10 +22,11 @@ use web::forms::sign_up::{ConfirmSignUpForm, EmailForm, SignUpForm};
 use web::layout::Tone;
 use web::pages::password::{ForgotPassword, ResetPassword};
 use web::pages::sign_in::SignIn as SignInPage;
-use web::pages::sign_up::{ConfirmSignUp, SignUp};
+use web::pages::sign_up::{ConfirmSignUp, SignUp, SignUpClosed};
 
 use super::sign_in::{self, Verdict};
-use super::sign_up::{self, Proof, Ticket};
+use super::sign_up::{self, Proof, Ticket, Wanted};
+use super::way::{self, Way, with_next};
 use super::{reset, second_step};
 use crate::app::App;
 use crate::client_address::ClientAddress;
@@ -39,6 +40,8 @@ const ANSWER_AFTER: Duration = Duration::from_millis(400);
 /// The entry of the session that holds the address that a code was mailed to.
 const PENDING_EMAIL: &str = "pending_email";
 const TICKET: &str = "sign_up_ticket";
+/// The application's request that a sign-up is on the way of; empty: of none.
+const PENDING_NEXT: &str = "sign_up_next";
 
 const WRONG_PASSWORD: &str = "Email or password is not right. After several wrong passwords, \
     sign-in pauses for a while; a new password ends the pause.";
@@ -65,15 +68,14 @@ struct Asked {
     again: Option<String>,
 }
 
-/// Where applications send their people: who comes from there is to sign in, also who did before.
-const APPLICATIONS: &str = "/oauth2/authorize?";
-
 async fn show_sign_in(
     State(app): State<App>,
     visitor: Anonymous,
+    now: Now,
     Query(asked): Query<Asked>,
 ) -> Answer {
-    let is_for_application = asked.next.starts_with(APPLICATIONS);
+    // Who comes from an application is to sign in, also who did before.
+    let is_for_application = way::is_to_application(&asked.next);
     let is_again = asked.again.is_some() && visitor.email.is_some();
     if visitor.email.is_some() && !is_for_application && !is_again {
         return go_to(own_path(&asked.next).unwrap_or("/console"));
@@ -87,42 +89,48 @@ async fn show_sign_in(
         email,
         ..SignInForm::default()
     };
+    let href = sign_up_href(&app, &form.next, now).await?;
     page(&SignInPage {
         is_again,
-        ..sign_in_page(&app, &visitor, form, FormErrors::default())
+        ..sign_in_page(&app, &visitor, (form, FormErrors::default()), href)
     })
 }
 
 fn sign_in_page(
     app: &App,
     visitor: &Anonymous,
-    form: SignInForm,
-    errors: FormErrors,
+    (form, errors): (SignInForm, FormErrors),
+    sign_up_href: Option<String>,
 ) -> SignInPage {
     SignInPage {
         shell: visitor.shell(),
         form,
         errors,
+        sign_up_href,
         is_again: false,
         has_passkeys: app.webauthn.is_some(),
     }
 }
 
 /// Somebody's passkey was not taken.
-pub(super) fn refuse_passkey(app: &App, visitor: &Anonymous, next: &str) -> Answer {
+pub(super) async fn refuse_passkey(app: &App, visitor: &Anonymous, next: &str, now: Now) -> Answer {
     let errors = FormErrors::of(FormErrors::FORM, WRONG_PASSKEY);
     let form = SignInForm::on_the_way_to(next);
-    invalid(&sign_in_page(app, visitor, form, errors))
+    let href = sign_up_href(app, next, now).await?;
+    invalid(&sign_in_page(app, visitor, (form, errors), href))
 }
 
-pub(super) fn wait_with_passkey(
+pub(super) async fn wait_with_passkey(
     app: &App,
     visitor: &Anonymous,
     next: &str,
     wait: TooMany,
+    now: Now,
 ) -> Answer {
     let form = SignInForm::on_the_way_to(next);
-    too_many(&sign_in_page(app, visitor, form, wait_message(wait)), wait)
+    let href = sign_up_href(app, next, now).await?;
+    let form = (form, wait_message(wait));
+    too_many(&sign_in_page(app, visitor, form, href), wait)
 }
 
 async fn sign_in_here(
@@ -132,7 +140,10 @@ async fn sign_in_here(
     now: Now,
     Form(form): Form<SignInForm>,
 ) -> Answer {
-    let answer = |form: &SignInForm, errors| sign_in_page(&app, &visitor, form.clone(), errors);
+    let href = sign_up_href(&app, &form.next, now).await?;
+    let answer = |form: &SignInForm, errors| {
+        sign_in_page(&app, &visitor, (form.clone(), errors), href.clone())
+    };
     let given = match form.parse() {
         Ok(given) => given,
         Err(errors) => return invalid(&answer(&form, errors)),
@@ -172,18 +183,63 @@ pub(super) async fn enter(
     };
     visitor.sign_in(app, &who).await?;
     match own_path(next) {
-        Some(next) if next.starts_with(APPLICATIONS) => go_on(visitor.shell(), next.to_owned()),
+        Some(next) if way::is_to_application(next) => go_on(visitor.shell(), next.to_owned()),
         next => go_to(next.unwrap_or("/console")),
     }
 }
 
-async fn show_sign_up(State(app): State<App>, visitor: Anonymous) -> Answer {
-    page(&SignUp {
+/// Where who has no account goes; `None`: they cannot make one on this way.
+async fn sign_up_href(app: &App, next: &str, now: Now) -> Result<Option<String>, Failure> {
+    match Way::of(app, next, now).await? {
+        Way::Closed(_) => Ok(None),
+        Way::Tenant | Way::Application(_) => Ok(Some(way::link("/signup", next))),
+    }
+}
+
+async fn show_sign_up(
+    State(app): State<App>,
+    visitor: Anonymous,
+    now: Now,
+    Query(asked): Query<Asked>,
+) -> Answer {
+    let way = Way::of(&app, &asked.next, now).await?;
+    let form = SignUpForm {
+        email: asked.login_hint,
+        next: asked.next,
+        ..SignUpForm::default()
+    };
+    if let Way::Closed(application) = way {
+        return page(&closed(&visitor, application, &form.next));
+    }
+    let shown = (form, FormErrors::default());
+    page(&sign_up_page(&app, &visitor, &way, shown))
+}
+
+fn sign_up_page(
+    app: &App,
+    visitor: &Anonymous,
+    way: &Way,
+    (mut form, errors): (SignUpForm, FormErrors),
+) -> SignUp {
+    if !way::is_to_application(&form.next) {
+        form.next.clear();
+    }
+    SignUp {
         shell: visitor.shell(),
-        form: SignUpForm::default(),
-        errors: FormErrors::default(),
+        application: way.application(),
+        sign_in_href: way::link("/login", &form.next),
+        form,
+        errors,
         has_passkeys: app.webauthn.is_some(),
-    })
+    }
+}
+
+fn closed(visitor: &Anonymous, application: String, next: &str) -> SignUpClosed {
+    SignUpClosed {
+        shell: visitor.shell(),
+        application,
+        sign_in_href: way::link("/login", next),
+    }
 }
 
 async fn ask_sign_up(
@@ -193,42 +249,48 @@ async fn ask_sign_up(
     now: Now,
     Form(form): Form<SignUpForm>,
 ) -> Answer {
-    let answer = |errors| SignUp {
-        shell: visitor.shell(),
-        form: form.clone(),
-        errors,
-        has_passkeys: app.webauthn.is_some(),
+    let way = Way::of(&app, &form.next, now).await?;
+    let answer = |errors| sign_up_page(&app, &visitor, &way, (form.clone(), errors));
+    let parsed = match &way {
+        Way::Tenant => parse_sign_up(&form),
+        Way::Application(_) => parse_sign_up_at_application(&form),
+        Way::Closed(name) => return invalid(&closed(&visitor, name.clone(), &form.next)),
     };
-    let parsed = match parse_sign_up(&form) {
+    let (email, password, wanted) = match parsed {
         Ok(parsed) => parsed,
         Err(errors) => return invalid(&answer(errors)),
     };
-    let (email, password, tenant_name) = parsed;
+    if let Err(errors) = way.check(&email) {
+        return invalid(&answer(errors));
+    }
     if let Err(wait) = may_mail(&app, address.into(), &email, now).await? {
         return too_many(&answer(wait_message(wait)), wait);
     }
     let started = Instant::now();
-    let wanted = sign_up::SignUp {
+    let sign_up = sign_up::SignUp {
         password_hash: match &password {
             Some(password) => Some(app.passwords.hash(password).await?),
             None => None,
         },
-        tenant_name,
+        wanted,
         email,
         ticket: Ticket::new(),
     };
-    remember(&visitor, &wanted.email).await?;
-    visitor.session().insert(TICKET, &wanted.ticket).await?;
-    sign_up::ask(&app, wanted, now).await?;
+    remember(&visitor, &sign_up.email).await?;
+    let session = visitor.session();
+    session.insert(TICKET, &sign_up.ticket).await?;
+    let next = Some(form.next.as_str()).filter(|next| way::is_to_application(next));
+    session.insert(PENDING_NEXT, next.unwrap_or("")).await?;
+    sign_up::ask(&app, sign_up, now).await?;
     app.mailer.wake();
     tokio::time::sleep_until(started + ANSWER_AFTER).await;
     go_to("/signup/confirm")
 }
 
 /// Without a password: the account will have a passkey.
-fn parse_sign_up(
-    form: &SignUpForm,
-) -> Result<(Email, Option<NewPassword>, TenantName), FormErrors> {
+type Parsed = Result<(Email, Option<NewPassword>, Wanted), FormErrors>;
+
+fn parse_sign_up(form: &SignUpForm) -> Parsed {
     let given = form.parse()?;
     let mut errors = FormErrors::default();
     let mut keep = |error| errors.add(error);
@@ -244,14 +306,41 @@ fn parse_sign_up(
         .map_err(|error| keep(error.at("tenant_name")))
         .ok();
     match (email, password, tenant_name) {
-        (Some(email), Some(password), Some(name)) => Ok((email, password, name)),
+        (Some(email), Some(password), Some(name)) => Ok((email, password, Wanted::Tenant(name))),
         _ => Err(errors),
     }
 }
 
+fn parse_sign_up_at_application(form: &SignUpForm) -> Parsed {
+    let given = form.parse_at_application()?;
+    let wrong = |error| {
+        let mut errors = FormErrors::default();
+        errors.add(error);
+        errors
+    };
+    let email = Email::parse(&given.email).map_err(wrong)?;
+    let password = given
+        .password
+        .map(|password| NewPassword::parse(&password, &email))
+        .transpose()
+        .map_err(wrong)?;
+    let name = PersonName::parse(&given.name).map_err(wrong)?;
+    Ok((email, password, Wanted::Account(name)))
+}
+
+/// Where an application waits for who signs up in this browser.
+async fn pending_next(visitor: &Anonymous) -> Result<String, Failure> {
+    let next: Option<String> = visitor.session().get(PENDING_NEXT).await?;
+    Ok(next.unwrap_or_default())
+}
+
 async fn show_confirm(State(app): State<App>, visitor: Anonymous) -> Answer {
     match pending(&visitor).await? {
-        Some(email) => page(&confirm_page(&app, &visitor, email, FormErrors::default())),
+        Some(email) => {
+            let next = pending_next(&visitor).await?;
+            let errors = FormErrors::default();
+            page(&confirm_page(&app, &visitor, (email, &next), errors))
+        }
         None => go_to("/signup"),
     }
 }
@@ -263,9 +352,11 @@ async fn confirm(
     now: Now,
     Form(form): Form<ConfirmSignUpForm>,
 ) -> Answer {
+    // Signing in begins another session.
+    let pending_next = pending_next(&visitor).await?;
     let answer = |errors| ConfirmSignUp {
         code: form.code.clone(),
-        ..confirm_page(&app, &visitor, form.email.clone(), errors)
+        ..confirm_page(&app, &visitor, (form.email.clone(), &pending_next), errors)
     };
     let (given, email) = match form
         .parse()
@@ -289,16 +380,23 @@ async fn confirm(
         return invalid(&answer(FormErrors::of("code", WRONG_CODE)));
     };
     throttle::ATTEMPTS.give_back(&app, network).await?;
-    let home = format!("/t/{}", tenant.id);
+    let is_to_application = way::is_to_application(&pending_next);
+    let home = match &tenant {
+        _ if is_to_application => pending_next,
+        Some(tenant) => format!("/t/{}", tenant.id),
+        None => "/account".to_owned(),
+    };
     let has_password = user.password_hash.is_some();
     let next = match has_password {
         true => home,
-        false => format!("/account/passkeys/new?next={home}"),
+        false => with_next("/account/passkeys/new", &home),
     };
     let amr: &[&str] = if has_password { &[amr::PASSWORD] } else { &[] };
     let entered = enter(&app, &visitor, (&user, amr), &next).await;
-    let text = format!("Welcome. {} is set up.", tenant.name);
-    visitor.flash(Tone::Good, &text).await?;
+    if let Some(tenant) = tenant.filter(|_| !is_to_application) {
+        let text = format!("Welcome. {} is set up.", tenant.name);
+        visitor.flash(Tone::Good, &text).await?;
+    }
     entered
 }
 
@@ -314,7 +412,8 @@ async fn resend(
     };
     if let Err(wait) = may_mail(&app, address.into(), &email, now).await? {
         let errors = wait_message(wait);
-        let answer = confirm_page(&app, &visitor, form.email, errors);
+        let next = pending_next(&visitor).await?;
+        let answer = confirm_page(&app, &visitor, (form.email, &next), errors);
         return too_many(&answer, wait);
     }
     let started = Instant::now();
@@ -422,11 +521,12 @@ async fn reset_here(
 fn confirm_page(
     app: &App,
     visitor: &Anonymous,
-    email: String,
+    (email, next): (String, &str),
     errors: FormErrors,
 ) -> ConfirmSignUp {
     ConfirmSignUp {
         shell: visitor.shell(),
+        sign_up_href: way::link("/signup", next),
         email,
         code: String::new(),
         errors,

@@ -29,13 +29,14 @@ use webauthn_rs::prelude::{
 };
 
 use super::pages::{enter, refuse_passkey, wait_with_passkey};
+use super::way;
 use crate::action::{self, ActionError, Change};
 use crate::app::App;
 use crate::authority::Authority;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
 use crate::page::{
-    Anonymous, Answer, Failure, SignedIn, amr, form_errors, go_to, invalid, own_path, page,
+    Anonymous, Answer, Failure, SignedIn, amr, form_errors, go_on, go_to, invalid, own_path, page,
 };
 use crate::problem::Problem;
 use crate::throttle::{self, Network};
@@ -270,17 +271,17 @@ async fn sign_in(
 ) -> Answer {
     let network = Network::from(address);
     if let Err(wait) = throttle::ATTEMPTS.take(&app, network, now).await? {
-        return wait_with_passkey(&app, &visitor, &form.next, wait);
+        return wait_with_passkey(&app, &visitor, &form.next, wait, now).await;
     }
     let state = take(visitor.session(), SIGN_IN, now).await?;
     let answer = serde_json::from_str(&form.credential).ok();
     let (Some(state), Some(answer)) = (state, answer) else {
-        return refuse_passkey(&app, &visitor, &form.next);
+        return refuse_passkey(&app, &visitor, &form.next, now).await;
     };
     let mut tx = app.db.platform_tx().await?;
     let signer = find_signer(&mut tx, webauthn(&app)?, (&answer, state), now).await?;
     let Some((user, kind)) = signer else {
-        return refuse_passkey(&app, &visitor, &form.next);
+        return refuse_passkey(&app, &visitor, &form.next, now).await;
     };
     tx.commit().await?;
     throttle::ATTEMPTS.give_back(&app, network).await?;
@@ -383,7 +384,10 @@ async fn create_here(
     app.mailer.wake();
     let text = "The passkey is ready: next time, sign in with it.";
     signed_in.flash(Tone::Good, text).await?;
-    go_to(own_path(&form.next).unwrap_or("/account"))
+    match own_path(&form.next) {
+        Some(next) if way::is_to_application(next) => go_on(signed_in.shell(), next.to_owned()),
+        next => go_to(next.unwrap_or("/account")),
+    }
 }
 
 async fn show_remove(

@@ -1,12 +1,12 @@
-//! Signing up: an address, a password and a tenant's name; all of it comes true when the mailed
-//! code comes back. Whether the address has an account already is told to its owner only.
+//! Signing up: an address, a password and a tenant's name, or at an application one's own; all of it
+//! comes true when the mailed code comes back. Whether the address has an account already is told to its owner only.
 
 use domain::email::{CodePurpose, Email};
 use domain::id::{MemberId, TenantId, UserId};
 use domain::permission::Action;
 use domain::role::Role;
 use domain::tenant::{Tenant, TenantName};
-use domain::user::User;
+use domain::user::{PersonName, User};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::PlatformTx;
@@ -24,10 +24,18 @@ use crate::random;
 
 pub(super) struct SignUp {
     pub email: Email,
-    pub tenant_name: TenantName,
+    pub wanted: Wanted,
     /// None: the account will have a passkey.
     pub password_hash: Option<PasswordHash>,
     pub ticket: Ticket,
+}
+
+/// What somebody signs up for.
+pub(super) enum Wanted {
+    /// A tenant of their own.
+    Tenant(TenantName),
+    /// To use an application: they become a user of its tenant when they come back to it.
+    Account(PersonName),
 }
 
 /// Binds a sign-up to the browser that asked for it. Without it somebody else could sign up with
@@ -51,7 +59,10 @@ pub(super) struct Proof<'a> {
 /// Kept beside the code until it comes back.
 #[derive(Serialize, Deserialize)]
 struct Details {
-    tenant_name: String,
+    /// `None`: an account alone.
+    tenant_name: Option<String>,
+    #[serde(default)]
+    name: String,
     password_hash: Option<String>,
     ticket: Ticket,
 }
@@ -63,8 +74,13 @@ pub(super) async fn ask(app: &App, sign_up: SignUp, now: Now) -> Result<(), Acti
         tx.commit().await?;
         return Ok(());
     }
+    let (tenant_name, name) = match &sign_up.wanted {
+        Wanted::Tenant(name) => (Some(name.as_str().to_owned()), String::new()),
+        Wanted::Account(name) => (None, name.as_str().to_owned()),
+    };
     let details = Details {
-        tenant_name: sign_up.tenant_name.as_str().to_owned(),
+        tenant_name,
+        name,
         password_hash: sign_up.password_hash.map(|hash| hash.as_str().to_owned()),
         ticket: sign_up.ticket,
     };
@@ -86,13 +102,13 @@ pub(super) async fn ask_again(app: &App, email: &Email, now: Now) -> Result<(), 
 }
 
 /// Makes account and tenant if the code is right and the browser the one that asked; the person is
-/// its owner.
+/// its owner. At an application there is no tenant to make.
 pub(super) async fn confirm(
     app: &App,
     proof: Proof<'_>,
     request_id: Option<String>,
     now: Now,
-) -> Result<Option<(User, Tenant)>, ActionError> {
+) -> Result<Option<(User, Option<Tenant>)>, ActionError> {
     let email = proof.email;
     let Some(details) = codes::check(app, code_for(email), proof.digits, now).await? else {
         return Ok(None);
@@ -119,11 +135,12 @@ async fn make(
     (email, details): (&Email, Details),
     request_id: Option<String>,
     now: Now,
-) -> Result<(User, Tenant), ActionError> {
+) -> Result<(User, Option<Tenant>), ActionError> {
+    let name = PersonName::parse(&details.name)?;
     let row = NewUser {
         id: UserId(Uuid::now_v7()),
         email,
-        name: &Default::default(),
+        name: &name,
         password_hash: details.password_hash.as_deref(),
         email_confirmed_at: Some(now.0),
     };
@@ -133,7 +150,10 @@ async fn make(
     let change = (super::subject(&user), Change::created(&after));
     action::audit(tx, &authority, Action::CreateUser, change, now).await?;
 
-    let name = TenantName::parse(&details.tenant_name)?;
+    let Some(name) = details.tenant_name else {
+        return Ok((user, None));
+    };
+    let name = TenantName::parse(&name)?;
     let tenant = store::tenants::insert(tx, TenantId(Uuid::now_v7()), &name).await?;
     let member = MemberId(Uuid::now_v7());
     store::members::insert(tx, tenant.id, member, user.id, Role::Owner).await?;
@@ -146,7 +166,7 @@ async fn make(
     let after = json!({ "name": tenant.name, "status": tenant.status, "owner": user.email });
     let change = (subject, Change::created(&after));
     action::audit(tx, &authority, Action::CreateTenant, change, now).await?;
-    Ok((user, tenant))
+    Ok((user, Some(tenant)))
 }
 
 /// Tells the owner of an account that somebody signs up with its address.

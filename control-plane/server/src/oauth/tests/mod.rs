@@ -6,6 +6,7 @@ mod logout;
 mod members;
 mod refresh;
 mod requests;
+mod sign_up;
 
 use domain::id::{ClientId, TenantId, UserId};
 use domain::oauth_client::{
