@@ -179,6 +179,8 @@ async fn strangers_do_not_come_in(world: &mut World, page: &Page, fields: &[(&st
         "{invitation}",
         "{member}",
         "{group}",
+        "{provider}",
+        "{domain}",
     ];
     if tenants_own.iter().any(|id| page.path.contains(id)) {
         paths.push(world.fill_in_other_tenant(page.path));

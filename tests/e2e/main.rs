@@ -4,6 +4,7 @@
 
 mod database_away;
 mod fleet;
+mod identity_providers;
 mod isolation;
 mod key_revocation;
 mod node_revocation;

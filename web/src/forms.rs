@@ -8,6 +8,7 @@ pub mod audit;
 pub mod confirm;
 mod edition;
 pub mod groups;
+pub mod identity_providers;
 pub mod invitations;
 pub mod members;
 pub mod nodes;

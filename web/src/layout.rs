@@ -102,6 +102,7 @@ pub enum TenantTab {
     Usage,
     Members,
     Groups,
+    SignIn,
     Settings,
 }
 
@@ -115,6 +116,7 @@ pub enum OperatorTab {
     Apis,
     Upstreams,
     Nodes,
+    SignIn,
     TokenKeys,
     Audit,
     Outbox,
@@ -173,6 +175,12 @@ impl TenantNav {
             (TenantTab::Plans, "Plans", "layers", "/plans"),
             (TenantTab::Members, "Members", "user", "/members"),
             (TenantTab::Groups, "Groups", "nodes", "/groups"),
+            (
+                TenantTab::SignIn,
+                "Sign-in",
+                "building",
+                "/identity-providers",
+            ),
             (TenantTab::Settings, "Settings", "sliders", "/settings"),
         ]
         .into_iter()
@@ -198,6 +206,12 @@ impl OperatorNav {
             (OperatorTab::Apis, "APIs", "route", "/apis"),
             (OperatorTab::Upstreams, "Upstreams", "server", "/upstreams"),
             (OperatorTab::Nodes, "Nodes", "nodes", "/nodes"),
+            (
+                OperatorTab::SignIn,
+                "Sign-in",
+                "shield",
+                "/identity-providers",
+            ),
             (OperatorTab::TokenKeys, "Token keys", "key", "/token-keys"),
             (OperatorTab::Audit, "Audit log", "list", "/audit"),
         ]

@@ -58,6 +58,20 @@ pub enum Conflict {
     GroupNameTaken,
     #[error("A person is in at most 100 groups of a tenant.")]
     TooManyGroups,
+    #[error("Another provider has this name.")]
+    ProviderNameTaken,
+    #[error("There are as many providers as there may be.")]
+    TooManyProviders,
+    #[error("The domain is in the list already.")]
+    DomainListed,
+    #[error("Another tenant has proven that this domain is its own.")]
+    DomainTaken,
+    #[error("There are as many domains as there may be.")]
+    TooManyDomains,
+    #[error("This account of the provider is connected to somebody already.")]
+    SubjectLinked,
+    #[error("You have connected another account of this provider.")]
+    ProviderLinked,
     #[error("The tenant's last owner cannot go, step down or be disabled.")]
     LastOwner,
     #[error("The platform's last operator cannot be disabled.")]
@@ -91,6 +105,7 @@ impl Conflict {
             | Conflict::ApiNameTaken
             | Conflict::UpstreamNameTaken
             | Conflict::TokenNameTaken
+            | Conflict::ProviderNameTaken
             | Conflict::GroupNameTaken => "name_taken",
             Conflict::KeyValueTaken => "value_taken",
             Conflict::PlaceTaken => "place_taken",
@@ -110,6 +125,12 @@ impl Conflict {
             Conflict::TooManyGroups => "too_many_groups",
             Conflict::PasskeyTaken => "passkey_taken",
             Conflict::TooManyPasskeys => "too_many_passkeys",
+            Conflict::TooManyProviders => "too_many_providers",
+            Conflict::DomainListed => "domain_listed",
+            Conflict::DomainTaken => "domain_taken",
+            Conflict::TooManyDomains => "too_many_domains",
+            Conflict::SubjectLinked => "subject_linked",
+            Conflict::ProviderLinked => "provider_linked",
             Conflict::LastWayIn => "last_way_in",
             Conflict::LastOwner => "last_owner",
             Conflict::LastOperator => "last_operator",
@@ -134,6 +155,7 @@ impl Conflict {
             | Conflict::ApiNameTaken
             | Conflict::UpstreamNameTaken
             | Conflict::TokenNameTaken
+            | Conflict::ProviderNameTaken
             | Conflict::GroupNameTaken => Some("name"),
             Conflict::KeyValueTaken => Some("value"),
             Conflict::PlaceTaken => Some("base_path"),
@@ -142,13 +164,18 @@ impl Conflict {
             Conflict::UnknownAuthorizer => Some("authorizer_id"),
             Conflict::UnknownApi => Some("api_ids"),
             Conflict::UnknownPlan | Conflict::PlanRetired => Some("plan_id"),
+            Conflict::DomainListed | Conflict::DomainTaken => Some("domain"),
             Conflict::UpstreamInUse
+            | Conflict::TooManyProviders
+            | Conflict::TooManyDomains
+            | Conflict::SubjectLinked
+            | Conflict::ProviderLinked
+            | Conflict::LastWayIn
             | Conflict::UnknownTenant
             | Conflict::SubscriptionOver
             | Conflict::KeyRevoked
             | Conflict::PasskeyTaken
             | Conflict::TooManyPasskeys
-            | Conflict::LastWayIn
             | Conflict::TooManyInvitations
             | Conflict::SentJustNow
             | Conflict::TooManyGroups

@@ -157,14 +157,14 @@ fn loopback_parts(uri: &str) -> Option<(&str, &str)> {
     (is_loopback(host) && is_port && !path.contains('#')).then_some((host, path))
 }
 
-fn host_of(authority: &str) -> &str {
+pub(crate) fn host_of(authority: &str) -> &str {
     match authority.find(']') {
         Some(end) if authority.starts_with('[') => &authority[..=end],
         _ => authority.split(':').next().unwrap_or(""),
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 

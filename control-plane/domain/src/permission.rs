@@ -83,6 +83,14 @@ actions! {
     CreateGroup = "groups.create", Tenant, Write, ADMINS;
     UpdateGroup = "groups.update", Tenant, Write, ADMINS;
     DeleteGroup = "groups.delete", Tenant, Write, ADMINS;
+    ListProviders = "identity_providers.list", Tenant, Read, ADMINS;
+    CreateProvider = "identity_providers.create", Tenant, Write, ADMINS;
+    UpdateProvider = "identity_providers.update", Tenant, Write, ADMINS;
+    DeleteProvider = "identity_providers.delete", Tenant, Write, ADMINS;
+    ListDomains = "domains.list", Tenant, Read, ADMINS;
+    AddDomain = "domains.add", Tenant, Write, ADMINS;
+    ProveDomain = "domains.prove", Tenant, Write, ADMINS;
+    RemoveDomain = "domains.remove", Tenant, Write, ADMINS;
     RemoveMember = "members.remove", Tenant, Write, ADMINS;
     ListOfferedPlans = "offered_plans.list", Tenant, Read, EVERYBODY;
     ListSubscriptions = "subscriptions.list", Tenant, Read, EVERYBODY;
@@ -136,6 +144,12 @@ actions! {
     ListEnrolTokens = "enroll_tokens.list", Platform, Read, NOBODY;
     CreateEnrolToken = "enroll_tokens.create", Platform, Write, NOBODY;
     RevokeEnrolToken = "enroll_tokens.revoke", Platform, Write, NOBODY;
+    ListPlatformProviders = "platform_identity_providers.list", Platform, Read, NOBODY;
+    CreatePlatformProvider = "platform_identity_providers.create", Platform, Write, NOBODY;
+    UpdatePlatformProvider = "platform_identity_providers.update", Platform, Write, NOBODY;
+    DeletePlatformProvider = "platform_identity_providers.delete", Platform, Write, NOBODY;
+    /// Without a proof in the DNS, on an operator's word.
+    ConfirmDomain = "domains.confirm", Platform, Write, NOBODY;
     ListTokenKeys = "token_keys.list", Platform, Read, NOBODY;
     RotateTokenKey = "token_keys.rotate", Platform, Write, NOBODY;
     ListSnapshots = "snapshots.list", Platform, Read, NOBODY;
@@ -159,6 +173,10 @@ actions! {
     /// By signing up at one of the tenant's applications.
     AcceptInvitation = "invitations.accept", Own, Write, NOBODY;
     JoinByClient = "members.join_by_client", Own, Write, NOBODY;
+    /// By coming in through one of the tenant's identity providers.
+    JoinByProvider = "members.join_by_provider", Own, Write, NOBODY;
+    ConnectProvider = "identity_links.create", Own, Write, NOBODY;
+    DisconnectProvider = "identity_links.delete", Own, Write, NOBODY;
     ChangePassword = "users.change_password", Own, Write, NOBODY;
     ChangeEmail = "users.change_email", Own, Write, NOBODY;
     ChangeAuthenticator = "users.change_authenticator", Own, Write, NOBODY;

@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use webauthn_rs::Webauthn;
 
+use crate::dns::Dns;
 use crate::health::MetricsReaders;
+use crate::identity_providers::Directory;
 use crate::mail::Mailer;
 use crate::nodes::directory::NodeDirectory;
 use crate::nodes::observations::Observations;
@@ -40,6 +42,9 @@ pub struct Inner {
     pub token_keys: TokenKeys,
     /// None where the public URL has a number for a name: browsers have no passkeys there.
     pub webauthn: Option<Arc<Webauthn>>,
+    /// Other OpenID providers, as they describe themselves.
+    pub(crate) providers: Directory,
+    pub dns: Dns,
     pub mailer: Mailer,
     pub form_key: FormKey,
     /// The revision that nodes are served.
@@ -56,6 +61,13 @@ pub struct Inner {
 impl App {
     pub fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
+    }
+
+    /// Before it is shared.
+    #[cfg(test)]
+    pub(crate) fn set_dns(&mut self, dns: Dns) {
+        let inner = Arc::get_mut(&mut self.0);
+        inner.expect("nothing shares it yet").dns = dns;
     }
 }
 

@@ -21,10 +21,12 @@ mod config;
 mod console;
 mod deadline;
 pub mod demo;
+mod dns;
 mod fleet;
 mod genesis;
 mod groups;
 mod health;
+mod identity_providers;
 mod invitations;
 mod json;
 mod keyring;
@@ -34,6 +36,7 @@ mod members;
 mod nodes;
 mod oauth;
 mod oauth_clients;
+mod outbound;
 mod outbox;
 mod page;
 mod passwords;
@@ -52,6 +55,7 @@ mod signals;
 mod snapshots;
 mod subscriptions;
 pub mod telemetry;
+mod tenant_domains;
 mod tenants;
 #[cfg(test)]
 mod testing;
@@ -80,7 +84,9 @@ pub use crate::config::{Command, Config, ConfigError, TlsFiles};
 pub use crate::secret_box::{InvalidSecretKey, SecretKey};
 pub use crate::signals::cancel_on_signal;
 
+use crate::dns::Dns;
 use crate::health::MetricsReaders;
+use crate::identity_providers::Directory;
 use crate::mail::Mailer;
 use crate::oauth::keys::TokenKeys;
 use crate::page::FormKey;
@@ -175,6 +181,8 @@ async fn open(config: &Config) -> anyhow::Result<(App, Follower)> {
         passwords: Passwords::new(),
         token_keys,
         webauthn: people::webauthn(&config.public_url).map(Arc::new),
+        providers: Directory::new(&config.public_url).context("cannot call other providers")?,
+        dns: Dns::of_system(),
         mailer,
         form_key,
         current,

@@ -56,6 +56,7 @@ pub enum Purpose {
     Pepper,
     TokenKey,
     Authenticator,
+    ProviderSecret,
 }
 
 impl Purpose {
@@ -67,6 +68,7 @@ impl Purpose {
             Purpose::Pepper => "database pepper",
             Purpose::TokenKey => "database token key",
             Purpose::Authenticator => "database authenticator",
+            Purpose::ProviderSecret => "database provider secret",
         }
     }
 }

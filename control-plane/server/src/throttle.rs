@@ -29,6 +29,9 @@ pub(crate) const MAILS: Throttle = Throttle::new("mails", 3, Duration::minutes(5
 /// Wrong secrets, codes and tokens at the token endpoints, by the client's network.
 pub(crate) const TOKENS: Throttle = Throttle::new("tokens", 60, Duration::seconds(2));
 
+/// Sign-ins through other providers, which have us call them, by the client's network.
+pub(crate) const PROVIDERS: Throttle = Throttle::new("providers", 60, Duration::seconds(5));
+
 /// The network that counts as one client: an IPv4 address, or an IPv6 subnet of 64 bits, of which
 /// one client has all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

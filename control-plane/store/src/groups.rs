@@ -205,6 +205,44 @@ pub async fn remove_member(
     }
 }
 
+/// Puts a member into those of the `managed` groups that `wanted` names, and takes them out of the
+/// others of them. Names that are no group's count for nothing.
+pub async fn set_managed(
+    tx: &mut Conn,
+    tenant: TenantId,
+    member: MemberId,
+    (managed, wanted): (&[String], &[String]),
+) -> Result<()> {
+    sqlx::query!(
+        "delete from group_members m using groups g
+        where m.tenant_id = $1 and m.member_id = $2 and g.tenant_id = $1 and g.id = m.group_id
+            and g.name = any($3) and not g.name = any($4)",
+        tenant.0,
+        member.0,
+        managed,
+        wanted
+    )
+    .execute(&mut *tx)
+    .await?;
+    let missing = sqlx::query_scalar!(
+        "select g.id from groups g
+        where g.tenant_id = $1 and g.name = any($3) and g.name = any($4) and not exists (
+            select from group_members m where m.group_id = g.id and m.member_id = $2
+        ) order by g.id limit $5",
+        tenant.0,
+        member.0,
+        managed,
+        wanted,
+        i64::from(GROUPS_OF_MEMBER_MAX)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for group in missing {
+        add_member(tx, tenant, group.into(), member).await?;
+    }
+    Ok(())
+}
+
 /// Ids of the members of a group, oldest first, after `after`. Served by `group_members_pkey`.
 pub async fn list_members(
     tx: &mut Conn,

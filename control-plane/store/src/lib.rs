@@ -21,6 +21,8 @@ mod edition;
 mod error;
 pub mod groups;
 pub mod idempotency;
+pub mod identity_links;
+pub mod identity_providers;
 pub mod invitations;
 pub mod leases;
 pub mod listen;
@@ -43,6 +45,7 @@ pub mod routes;
 mod rows;
 pub mod sessions;
 pub mod subscriptions;
+pub mod tenant_domains;
 pub mod tenants;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -352,3 +352,22 @@ pub async fn all_tenants_list_of_user(
     })
     .collect()
 }
+
+/// Whether a person is in another tenant than this one, also where they may not come in. Served by
+/// `members_user`.
+pub async fn all_tenants_is_elsewhere(
+    tx: &mut PlatformTx,
+    tenant: TenantId,
+    user: UserId,
+) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"select exists (
+            select from members where user_id = $2 and tenant_id <> $1
+        ) as "found!""#,
+        tenant.0,
+        user.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(found)
+}

@@ -141,6 +141,10 @@ ids! {
     InvitationId = "inv";
     /// An OAuth client.
     ClientId = "cli";
+    /// Somebody else's OpenID provider, for sign-in.
+    ProviderId = "idp";
+    /// A domain that a tenant says is its own.
+    DomainId = "dom";
     /// An enrolled gateway process.
     NodeId = "nod";
     EnrolTokenId = "enr";

@@ -1,6 +1,6 @@
 //! What crosses the wire between the control plane and its gateway nodes: documents, their
 //! canonical encoding, content addresses, signatures, sealing, and the paths and bodies of the
-//! node endpoints.
+//! node endpoints; and to which addresses neither of them connects.
 //!
 //! Invariants: equal content is equal bytes; nothing here reads a clock, a socket or a file; bytes
 //! from outside are parsed within limits and never panic; a field that no node uses is not here.
@@ -10,6 +10,7 @@ pub mod api_key;
 pub mod chunk;
 pub mod document;
 pub mod enrol;
+pub mod guard;
 pub mod id;
 pub mod lease;
 pub mod manifest;

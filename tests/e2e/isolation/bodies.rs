@@ -8,6 +8,15 @@ pub(super) fn of(method: &str, path: &str) -> Value {
         ("POST", "/apis") => json!({ "name": "Taken over", "upstream_id": "{upstream}" }),
         ("POST", "/apis/{api}/routes") => json!({ "path": "/taken" }),
         ("PATCH", "/apis/{api}/routes/{route}") => json!({ "api_key_required": false }),
+        ("POST", "/identity-providers" | "/tenants/{tenant}/identity-providers") => json!({
+            "name": "mine", "issuer": "https://evil.example", "client_id": "x",
+            "is_enabled": false,
+        }),
+        ("PATCH", "/identity-providers/{provider}")
+        | ("PATCH", "/tenants/{tenant}/identity-providers/{provider}") => {
+            json!({ "name": "Taken over", "makes_people": true })
+        }
+        ("POST", "/tenants/{tenant}/domains") => json!({ "domain": "taken.example" }),
         ("POST", "/nodes/enroll-tokens") => json!({ "name": "mine" }),
         ("POST", "/plan-requests/{request}/decline") => json!({ "reason": "no" }),
         ("POST", "/plans") => json!({ "name": "Without limits", "is_self_service": true }),

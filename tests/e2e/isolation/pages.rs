@@ -61,6 +61,12 @@ const CLIENT: Form = &[
     ("refresh_token_seconds", "3600"),
     NONCE,
 ];
+const PROVIDER: Form = &[
+    ("name", "Taken over"),
+    ("issuer", "https://evil.example"),
+    ("client_id", "x"),
+    ("makes_people", "on"),
+];
 const ROUTE: Form = &[("path", "/taken")];
 const PLAN_TERMS: Form = &[("name", "Taken over"), ("apply_to", "all")];
 
@@ -75,6 +81,8 @@ pub(super) const OPEN: &[&str] = &[
     "/healthz",
     "/invitations/{token}",
     "/login",
+    "/login/callback",
+    "/login/with/{provider}",
     "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration",
@@ -94,7 +102,11 @@ pub(super) const OPEN: &[&str] = &[
     "/static/{*file}",
 ];
 
-pub(super) const OWN: &[Page] = &[both("/account/tokens/{token}/revoke", &[])];
+pub(super) const OWN: &[Page] = &[
+    both("/account/tokens/{token}/revoke", &[]),
+    sent("/account/providers/{provider}/connect", &[]),
+    sent("/account/providers/{provider}/disconnect", &[]),
+];
 
 /// What ends something comes last.
 pub(super) const TENANT: &[Page] = &[
@@ -143,6 +155,13 @@ pub(super) const TENANT: &[Page] = &[
     both("/t/{tenant}/oauth-clients/{client}/delete", &[]),
     both("/t/{tenant}/groups/{group}/delete", &[]),
     both("/t/{tenant}/members/{member}/remove", &[]),
+    shown("/t/{tenant}/identity-providers"),
+    both("/t/{tenant}/identity-providers/new", PROVIDER),
+    both("/t/{tenant}/identity-providers/{provider}", PROVIDER),
+    both("/t/{tenant}/identity-providers/{provider}/delete", &[]),
+    both("/t/{tenant}/domains", &[("domain", "taken.example")]),
+    sent("/t/{tenant}/domains/{domain}/prove", &[]),
+    both("/t/{tenant}/domains/{domain}/remove", &[]),
 ];
 
 pub(super) const ADMIN: &[Page] = &[
@@ -150,6 +169,11 @@ pub(super) const ADMIN: &[Page] = &[
     shown("/admin/audit"),
     shown("/admin/outbox"),
     shown("/admin/requests"),
+    sent("/admin/tenants/{tenant}/domains/{domain}/confirm", &[]),
+    shown("/admin/identity-providers"),
+    both("/admin/identity-providers/new", PROVIDER),
+    both("/admin/identity-providers/{provider}", PROVIDER),
+    both("/admin/identity-providers/{provider}/delete", &[]),
     both("/admin/token-keys", &[("algorithm", "RS256")]),
     shown("/admin/tenants"),
     shown("/admin/tenants/{tenant}"),

@@ -127,6 +127,18 @@ impl World {
         let group = json!({ "name": "Drivers" });
         let group = self.make(&format!("{tenant}/groups"), group).await;
         self.name("group", &group["id"]);
+        let provider = json!({
+            "name": "Swept", "issuer": "https://id.example", "client_id": "swept",
+            "is_enabled": false,
+        });
+        let own = format!("{tenant}/identity-providers");
+        let own = self.make(&own, provider.clone()).await;
+        self.name("tenant_provider", &own["id"]);
+        let provider = self.make("/identity-providers", provider).await;
+        self.name("provider", &provider["id"]);
+        let domain = json!({ "domain": "swept.example" });
+        let domain = self.make(&format!("{tenant}/domains"), domain).await;
+        self.name("domain", &domain["id"]);
         let subscriptions = format!("{tenant}/subscriptions");
         let subscription = self.make(&subscriptions, json!({ "plan_id": free })).await;
         self.name("subscription", &subscription["id"]);
@@ -161,6 +173,10 @@ impl World {
             "/account/tokens/{personal_token}",
         );
         let own = own.replace("/requests/{subscription}", "/requests/{request}");
+        let own = match own.starts_with("/t") {
+            true => own.replace("{provider}", "{tenant_provider}"),
+            false => own,
+        };
         let filled = self.ids.iter().fold(own, |text, (name, id)| {
             text.replace(&format!("{{{name}}}"), id)
         });

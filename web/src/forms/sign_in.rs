@@ -11,6 +11,8 @@ pub struct SignInForm {
     pub password: String,
     /// Where to go afterwards. The server accepts paths of its own only.
     pub next: String,
+    /// `domain`: to find the provider of the address's domain, not to sign in here.
+    pub way: String,
 }
 
 pub struct SignIn {

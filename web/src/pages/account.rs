@@ -22,6 +22,10 @@ pub struct Account {
     /// Wrong passwords pause sign-in.
     pub lock: Option<Lock>,
     pub tokens: Vec<TokenRow>,
+    /// Other providers that sign the person in.
+    pub connected: Vec<ConnectedProvider>,
+    /// Those that could.
+    pub offered: Vec<OfferedProvider>,
     /// Whether the person belongs to a tenant or runs the platform.
     pub has_console: bool,
     pub has_password: bool,
@@ -99,6 +103,21 @@ impl ConfirmEmail {
             has_outbox: true,
         }
     }
+}
+
+#[derive(Debug, Clone)]
+pub struct ConnectedProvider {
+    pub id: String,
+    pub name: String,
+    /// Who the person is there; may be empty.
+    pub email: String,
+    pub last_used_at: Option<Moment>,
+}
+
+#[derive(Debug, Clone)]
+pub struct OfferedProvider {
+    pub id: String,
+    pub name: String,
 }
 
 #[derive(Debug, Clone)]
@@ -186,6 +205,16 @@ impl Account {
                 ),
                 token(samples::HOSTILE, "Read only", None),
             ],
+            connected: vec![ConnectedProvider {
+                id: "idp_1".to_owned(),
+                name: samples::HOSTILE.to_owned(),
+                email: samples::PERSON.to_owned(),
+                last_used_at: Some(samples::ago(Duration::hours(2))),
+            }],
+            offered: vec![OfferedProvider {
+                id: "idp_2".to_owned(),
+                name: "Northwind ID".to_owned(),
+            }],
             has_console: true,
             has_password: true,
             can_have_passkeys: true,
@@ -235,6 +264,8 @@ impl Account {
                 reason: "6 wrong passwords or codes".to_owned(),
             }),
             tokens: Vec::new(),
+            connected: Vec::new(),
+            offered: Vec::new(),
             has_console: false,
             can_have_passkeys: false,
             passkeys: Vec::new(),

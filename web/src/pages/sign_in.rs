@@ -19,6 +19,17 @@ pub struct SignIn {
     pub has_passkeys: bool,
     /// `None`: who comes from this application cannot sign up by themselves.
     pub sign_up_href: Option<String>,
+    /// Other providers to sign in through.
+    pub ways: Vec<Way>,
+    /// Some provider is for the addresses of a domain.
+    pub offers_domains: bool,
+}
+
+/// A button: "Continue with" and the name.
+#[derive(Debug, Clone)]
+pub struct Way {
+    pub href: String,
+    pub name: String,
 }
 
 /// `GET`, `POST /login/code`: the second step.
@@ -85,6 +96,8 @@ impl SignIn {
             is_again: false,
             has_passkeys: true,
             sign_up_href: Some("/signup".to_owned()),
+            ways: Vec::new(),
+            offers_domains: false,
         }
     }
 
@@ -96,6 +109,7 @@ impl SignIn {
                 email: samples::HOSTILE.to_owned(),
                 password: "never echoed".to_owned(),
                 next: "/t/ten_1".to_owned(),
+                way: String::new(),
             },
             errors: FormErrors::of(
                 FormErrors::FORM,
@@ -104,6 +118,11 @@ impl SignIn {
             is_again: true,
             has_passkeys: false,
             sign_up_href: None,
+            ways: vec![Way {
+                href: "/login/with/idp_1?next=%2Ft%2Ften_1".to_owned(),
+                name: samples::HOSTILE.to_owned(),
+            }],
+            offers_domains: true,
         }
     }
 }

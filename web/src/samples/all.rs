@@ -3,10 +3,10 @@
 use askama::Template;
 
 use crate::pages::{
-    account, admin, api_keys, apis, audit, authenticator, confirm, consent, groups, invitations,
-    landing, members, nodes, oauth_clients, outbox, overview, passkeys, password, plan_requests,
-    plans, problem, routes, settings, sign_in, sign_up, tenants, token_keys, upstreams, usage,
-    users,
+    account, admin, api_keys, apis, audit, authenticator, confirm, consent, groups,
+    identity_providers, invitations, landing, members, nodes, oauth_clients, outbox, overview,
+    passkeys, password, plan_requests, plans, problem, routes, settings, sign_in, sign_up,
+    tenant_domains, tenants, token_keys, upstreams, usage, users,
 };
 
 type Rendered = Vec<(&'static str, String)>;
@@ -122,6 +122,19 @@ fn public() -> Result<Rendered, askama::Error> {
 fn tenant() -> Result<Rendered, askama::Error> {
     Ok(vec![
         (
+            "identity-providers",
+            identity_providers::IdentityProviders::sample().render()?,
+        ),
+        (
+            "identity-provider",
+            identity_providers::ProviderEditor::sample().render()?,
+        ),
+        ("domains", tenant_domains::TenantDomains::sample().render()?),
+        (
+            "domains-errors",
+            tenant_domains::TenantDomains::sample_errors().render()?,
+        ),
+        (
             "oauth-clients",
             oauth_clients::OauthClients::sample().render()?,
         ),
@@ -227,6 +240,14 @@ fn tenant() -> Result<Rendered, askama::Error> {
 
 fn operator() -> Result<Rendered, askama::Error> {
     Ok(vec![
+        (
+            "admin-identity-providers-empty",
+            identity_providers::IdentityProviders::sample_empty().render()?,
+        ),
+        (
+            "admin-identity-provider-new-errors",
+            identity_providers::ProviderEditor::sample_new().render()?,
+        ),
         ("admin", admin::AdminOverview::sample().render()?),
         (
             "admin-empty",

@@ -28,8 +28,8 @@ use crate::clock::Now;
 use crate::fleet::{self, Standing};
 use crate::page::{Answer, Failure, Operator, page};
 use crate::{
-    apis, audit_events, outbox, plan_requests, plans, routes, tenants, token_keys, upstreams,
-    usage, users,
+    apis, audit_events, identity_providers, outbox, plan_requests, plans, routes, tenants,
+    token_keys, upstreams, usage, users,
 };
 
 const BUSIEST: u32 = 5;
@@ -41,10 +41,12 @@ pub(crate) fn pages() -> Router<App> {
         .merge(apis::pages())
         .merge(audit_events::pages())
         .merge(fleet::pages())
+        .merge(identity_providers::operator_pages())
         .merge(outbox::pages())
         .merge(plan_requests::pages())
         .merge(plans::pages())
         .merge(routes::pages())
+        .merge(crate::tenant_domains::operator_pages())
         .merge(tenants::pages())
         .merge(token_keys::pages())
         .merge(upstreams::pages())

@@ -28,6 +28,8 @@ fn path(route: &DescribedRoute, tenant: TenantId) -> String {
         ("key", "key"),
         ("member", "mem"),
         ("group", "grp"),
+        ("provider", "idp"),
+        ("domain", "dom"),
         ("invitation", "inv"),
         ("client", "cli"),
         ("user", "usr"),

@@ -44,6 +44,8 @@ use crate::clock::Now;
 use crate::deadline::{self, ANSWER_WITHIN};
 use crate::problem::Chain;
 
+pub(crate) use parameters::{Parameters, with_query};
+
 /// Parameters and a token; more is no honest request.
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// How soon this control plane signs with what another one made.

@@ -156,6 +156,8 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .merge(crate::invitations::pages())
         .merge(crate::members::pages())
         .merge(crate::groups::pages())
+        .merge(crate::identity_providers::pages())
+        .merge(crate::tenant_domains::pages())
         .merge(crate::personal_tokens::pages())
         .merge(crate::admin::pages())
         .fallback(|| async { Problem::not_found("page") })

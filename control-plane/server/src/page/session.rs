@@ -96,6 +96,8 @@ pub(crate) mod amr {
     /// A passkey that is copied between devices.
     pub(crate) const SOFTWARE_KEY: &str = "swk";
     pub(crate) const SEVERAL_FACTORS: &str = "mfa";
+    /// Another provider said so; what it says of the how is not repeated.
+    pub(crate) const FEDERATED: &str = "fed";
 }
 
 /// Who proved who they are, and how.

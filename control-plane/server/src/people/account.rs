@@ -18,6 +18,7 @@ use super::{passkeys, sign_ins};
 use crate::app::App;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
+use crate::identity_providers::connections;
 use crate::page::{Answer, Failure, SignedIn, go_to, invalid, page};
 use crate::personal_tokens;
 use crate::throttle::{self, Network};
@@ -46,6 +47,7 @@ async fn build(
     let has_authenticator = store::authenticators::is_confirmed(&mut tx, person.user).await?;
     let codes_left = store::authenticators::count_recovery_codes(&mut tx, person.user).await?;
     let browsers = sign_ins::list(&authority, &mut tx, person.user).await?;
+    let connections = connections(&mut tx, person.user, now).await?;
     tx.commit().await?;
     Ok(Account {
         shell: signed_in.shell(),
@@ -72,6 +74,8 @@ async fn build(
             .iter()
             .map(|browser| sign_ins::row(browser, signed_in.login.id, now))
             .collect(),
+        connected: connections.connected,
+        offered: connections.offered,
         has_console: person.role.is_some() || !person.tenants.is_empty(),
     })
 }

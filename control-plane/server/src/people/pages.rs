@@ -31,6 +31,7 @@ use super::{reset, second_step};
 use crate::app::App;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
+use crate::identity_providers::{Ways, ways};
 use crate::page::{Anonymous, Answer, Failure, SignIn, amr, go_on, go_to, invalid, own_path, page};
 use crate::throttle::{self, Network, TooMany};
 
@@ -47,6 +48,8 @@ const WRONG_PASSWORD: &str = "Email or password is not right. After several wron
     sign-in pauses for a while; a new password ends the pause.";
 const WRONG_PASSKEY: &str = "This passkey is not known here, or its answer came too late. Sign in \
     with your password, or try again.";
+const NO_PROVIDER: &str = "No organisation signs in with addresses of this domain. Enter your work \
+    address, or sign in with your password.";
 const WRONG_CODE: &str = "This code is wrong or has expired. Check it, or ask for a new one.";
 
 pub(super) fn pages() -> Router<App> {
@@ -89,10 +92,23 @@ async fn show_sign_in(
         email,
         ..SignInForm::default()
     };
-    let href = sign_up_href(&app, &form.next, now).await?;
+    let offers = offers(&app, (&form.next, &form.email), now).await?;
     page(&SignInPage {
         is_again,
-        ..sign_in_page(&app, &visitor, (form, FormErrors::default()), href)
+        ..sign_in_page(&app, &visitor, (form, FormErrors::default()), offers)
+    })
+}
+
+/// What the sign-in page offers beside a password.
+struct Offers {
+    ways: Ways,
+    sign_up_href: Option<String>,
+}
+
+async fn offers(app: &App, (next, address): (&str, &str), now: Now) -> Result<Offers, Failure> {
+    Ok(Offers {
+        ways: ways(app, (next, address), now).await?,
+        sign_up_href: sign_up_href(app, next, now).await?,
     })
 }
 
@@ -100,7 +116,7 @@ fn sign_in_page(
     app: &App,
     visitor: &Anonymous,
     (form, errors): (SignInForm, FormErrors),
-    sign_up_href: Option<String>,
+    Offers { ways, sign_up_href }: Offers,
 ) -> SignInPage {
     SignInPage {
         shell: visitor.shell(),
@@ -109,6 +125,8 @@ fn sign_in_page(
         sign_up_href,
         is_again: false,
         has_passkeys: app.webauthn.is_some(),
+        ways: ways.ways,
+        offers_domains: ways.offers_domains,
     }
 }
 
@@ -116,8 +134,8 @@ fn sign_in_page(
 pub(super) async fn refuse_passkey(app: &App, visitor: &Anonymous, next: &str, now: Now) -> Answer {
     let errors = FormErrors::of(FormErrors::FORM, WRONG_PASSKEY);
     let form = SignInForm::on_the_way_to(next);
-    let href = sign_up_href(app, next, now).await?;
-    invalid(&sign_in_page(app, visitor, (form, errors), href))
+    let offers = offers(app, (next, ""), now).await?;
+    invalid(&sign_in_page(app, visitor, (form, errors), offers))
 }
 
 pub(super) async fn wait_with_passkey(
@@ -128,9 +146,9 @@ pub(super) async fn wait_with_passkey(
     now: Now,
 ) -> Answer {
     let form = SignInForm::on_the_way_to(next);
-    let href = sign_up_href(app, next, now).await?;
+    let offers = offers(app, (next, ""), now).await?;
     let form = (form, wait_message(wait));
-    too_many(&sign_in_page(app, visitor, form, href), wait)
+    too_many(&sign_in_page(app, visitor, form, offers), wait)
 }
 
 async fn sign_in_here(
@@ -140,10 +158,18 @@ async fn sign_in_here(
     now: Now,
     Form(form): Form<SignInForm>,
 ) -> Answer {
-    let href = sign_up_href(&app, &form.next, now).await?;
-    let answer = |form: &SignInForm, errors| {
-        sign_in_page(&app, &visitor, (form.clone(), errors), href.clone())
-    };
+    let offers = offers(&app, (&form.next, &form.email), now).await?;
+    if form.way == "domain" {
+        return match offers.ways.of_domain.first() {
+            Some(way) => go_on(visitor.shell(), way.href.clone()),
+            None => {
+                let form = (form, FormErrors::of("email", NO_PROVIDER));
+                invalid(&sign_in_page(&app, &visitor, form, offers))
+            }
+        };
+    }
+    let answer =
+        |form: &SignInForm, errors| sign_in_page(&app, &visitor, (form.clone(), errors), offers);
     let given = match form.parse() {
         Ok(given) => given,
         Err(errors) => return invalid(&answer(&form, errors)),

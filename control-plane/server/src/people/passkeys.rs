@@ -157,7 +157,9 @@ async fn remove(
     authority.require_own(Action::ChangePasskeys, owner)?;
     let passkey = store::passkeys::get(tx, owner, id).await?;
     let user = store::users::get(tx, owner).await?;
-    if user.password_hash.is_none() && store::passkeys::count(tx, owner).await? < 2 {
+    let is_only_key = store::passkeys::count(tx, owner).await? < 2;
+    let is_linked = store::identity_links::count(tx, owner).await? > 0;
+    if user.password_hash.is_none() && is_only_key && !is_linked {
         return Err(domain::conflict::Conflict::LastWayIn.into());
     }
     store::passkeys::delete(tx, owner, id).await?;
@@ -178,7 +180,8 @@ async fn remove_password(
     now: Now,
 ) -> Result<(), ActionError> {
     authority.require_own(Action::ChangePassword, owner)?;
-    if store::passkeys::count(tx, owner).await? == 0 {
+    let is_linked = store::identity_links::count(tx, owner).await? > 0;
+    if store::passkeys::count(tx, owner).await? == 0 && !is_linked {
         return Err(domain::conflict::Conflict::LastWayIn.into());
     }
     store::users::set_password(tx, owner, None, now.0).await?;
@@ -281,6 +284,7 @@ async fn sign_in(
     let mut tx = app.db.platform_tx().await?;
     let signer = find_signer(&mut tx, webauthn(&app)?, (&answer, state), now).await?;
     let Some((user, kind)) = signer else {
+        drop(tx);
         return refuse_passkey(&app, &visitor, &form.next, now).await;
     };
     tx.commit().await?;

@@ -35,6 +35,11 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// Changed before anything is served.
+    pub(crate) async fn with(change: impl FnOnce(&mut App)) -> Self {
         let config = Config {
             database_url: store::testing::database_url().await,
             public_url: "http://localhost:8080".to_owned(),
@@ -47,7 +52,8 @@ impl Stack {
             gateway_url: Some("http://127.0.0.1:8000".to_owned()),
             is_local_stack: true,
         };
-        let (app, _) = open(&config).await.expect("a control plane");
+        let (mut app, _) = open(&config).await.expect("a control plane");
+        change(&mut app);
         let router = router(&app);
         Self { app, router }
     }

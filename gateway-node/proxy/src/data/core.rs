@@ -18,11 +18,11 @@ use super::identity::Callers;
 use super::random::Random;
 use super::refusal::EdgeRefusal;
 use super::upstream::Upstreams;
-use super::upstream::guard::Loopback;
 use crate::config::Config;
 use crate::log::{CoreLog, Queue};
 use crate::meter::Meter;
 use crate::shared::{Clock, Shared};
+use snapshot::guard::Loopback;
 
 pub(super) struct Core {
     pub(super) config: Arc<Config>,

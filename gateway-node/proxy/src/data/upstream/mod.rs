@@ -3,7 +3,6 @@
 mod balance;
 mod chunked;
 mod connect;
-pub(super) mod guard;
 mod link;
 mod origin;
 mod outgoing;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::guard::{self, Loopback};
+use snapshot::guard::{self, Loopback};
 
 /// Short: changes of a name must show, and a failing resolver must not be asked per connection.
 const REMEMBERED_NS: u64 = 10_000_000_000;

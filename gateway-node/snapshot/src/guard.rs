@@ -1,5 +1,5 @@
-//! Where a node never connects to, whatever an upstream's name resolves to: addresses that mean
-//! "this machine" or hand out its cloud identity.
+//! Where neither plane ever connects to on somebody's word, whatever a name resolves to: addresses
+//! that mean "this machine" or hand out its cloud identity.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,12 +11,13 @@ const METADATA_V4: [Ipv4Addr; 2] = [
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::data) enum Loopback {
+pub enum Loopback {
     Allowed,
     Refused,
 }
 
-pub(in crate::data) fn may_connect(address: IpAddr, loopback: Loopback) -> bool {
+/// Whether an address may be connected to that an operator named.
+pub fn may_connect(address: IpAddr, loopback: Loopback) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => may_connect_v4(address, loopback),
         IpAddr::V6(address) if address.is_loopback() => loopback == Loopback::Allowed,
@@ -28,6 +29,29 @@ pub(in crate::data) fn may_connect(address: IpAddr, loopback: Loopback) -> bool 
             !is_refused && embedded_v4(address).is_none_or(|inner| may_connect_v4(inner, loopback))
         }
     }
+}
+
+/// Whether an address is one of the internet: what strangers may name, since it shows them nothing
+/// of the networks that this machine is in.
+pub fn is_public(address: IpAddr) -> bool {
+    let is_inner = match address.to_canonical() {
+        IpAddr::V4(address) => is_inner_v4(address),
+        // Unique local (RFC 4193) and the deprecated site-local addresses.
+        IpAddr::V6(address) => {
+            matches!(address.segments()[0], 0xfc00..=0xfdff | 0xfec0..=0xfeff)
+                || embedded_v4(address).is_some_and(is_inner_v4)
+        }
+    };
+    !is_inner && may_connect(address, Loopback::Refused)
+}
+
+/// Private (RFC 1918), shared (RFC 6598), protocol assignments, benchmarks, reserved.
+fn is_inner_v4(address: Ipv4Addr) -> bool {
+    address.is_private()
+        || matches!(
+            address.octets(),
+            [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18..=19, ..] | [240..=255, ..]
+        )
 }
 
 fn may_connect_v4(address: Ipv4Addr, loopback: Loopback) -> bool {
@@ -102,6 +126,30 @@ mod tests {
             "fd12::1",
         ] {
             check(address, Loopback::Refused, true);
+        }
+    }
+
+    #[test]
+    fn addresses_of_networks_behind_this_machine_are_not_public() {
+        for (address, expected) in [
+            ("203.0.113.9", true),
+            ("2001:db8::1", true),
+            ("::ffff:203.0.113.9", true),
+            ("10.0.0.1", false),
+            ("172.16.0.1", false),
+            ("192.168.1.1", false),
+            ("100.64.0.1", false),
+            ("198.18.0.1", false),
+            ("240.0.0.1", false),
+            ("fd12::1", false),
+            ("::ffff:10.0.0.1", false),
+            ("64:ff9b::a00:1", false),
+            ("2002:a00:1::1", false),
+            ("127.0.0.1", false),
+            ("169.254.169.254", false),
+        ] {
+            let found = is_public(address.parse().expect("an address"));
+            assert_eq!(found, expected, "{address}");
         }
     }
 
