@@ -3,6 +3,7 @@
 
 mod libraries;
 mod node;
+mod two_planes;
 
 use e2e::stack::Stack;
 use e2e::visitor::{Visitor, unescaped};

@@ -5,8 +5,11 @@
 //! Entry: [`stack::Stack::start`].
 
 pub mod browser;
+pub mod mailbox;
+pub mod pair;
 pub mod planes;
 pub mod ports;
+pub mod round_robin;
 pub mod stack;
 pub mod visitor;
 pub mod wait;

@@ -15,7 +15,8 @@ use crate::wait::{self, until};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const OPERATOR: &str = "operator@example.com";
-const SECRET_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(crate) const SECRET_KEY: &str =
+    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// A control plane, up to three nodes and a demo upstream.
 pub struct Planes {
@@ -365,7 +366,7 @@ fn text(value: &Value) -> String {
         .to_owned()
 }
 
-fn spawn(command: &mut Command) -> Child {
+pub(crate) fn spawn(command: &mut Command) -> Child {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -13,6 +13,8 @@ pub enum Notice {
     Published(Version),
     /// Nodes were enrolled or revoked.
     Nodes,
+    /// Keys that tokens are signed with were made, replaced or forgotten.
+    TokenKeys,
     /// The connection was lost and made again: anything may have happened.
     Reconnected,
 }
@@ -20,11 +22,16 @@ pub enum Notice {
 #[derive(Debug)]
 pub struct Listener(PgListener);
 
-/// Listens for dirty marks, published revisions and changes of nodes.
+/// Listens for dirty marks, published revisions and changes of nodes and token keys.
 pub async fn listen(db: &Db) -> Result<Listener> {
     let mut listener = PgListener::connect_with(db.pool()).await?;
     listener
-        .listen_all(["tollgate_dirty", "tollgate_published", "tollgate_nodes"])
+        .listen_all([
+            "tollgate_dirty",
+            "tollgate_published",
+            "tollgate_nodes",
+            "tollgate_token_keys",
+        ])
         .await?;
     Ok(Listener(listener))
 }
@@ -40,6 +47,7 @@ impl Listener {
                 published(notice.payload()).map_or(Notice::Reconnected, Notice::Published)
             }
             "tollgate_nodes" => Notice::Nodes,
+            "tollgate_token_keys" => Notice::TokenKeys,
             _ => Notice::Dirty,
         })
     }

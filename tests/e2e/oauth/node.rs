@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::{CALLBACK, demo, sign_in};
 use crate::PLANE;
 
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(super) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// Tokens of a sign-in in this browser.
 async fn tokens(stack: &Stack, visitor: &mut Visitor) -> Value {

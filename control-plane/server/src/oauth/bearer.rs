@@ -11,7 +11,10 @@ use crate::clock::Now;
 
 /// What a token says, if it is one of ours, an access token and not over. Whether it was revoked is
 /// [`is_in_force`]'s to say.
-pub(super) fn read(app: &App, token: &str, now: Now) -> Option<AccessClaims> {
+pub(super) async fn read(app: &App, token: &str, now: Now) -> Option<AccessClaims> {
+    app.token_keys
+        .catch_up(token, &app.db, &app.secrets, now)
+        .await;
     let claims: AccessClaims = app.token_keys.verify(token, issue::ACCESS)?;
     let is_ours = claims.iss == app.public_url
         && claims.token_use == TokenUse::Access

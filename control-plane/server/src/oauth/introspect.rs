@@ -74,7 +74,7 @@ async fn about(
             })
         }));
     }
-    let Some(claims) = bearer::read(app, text, now) else {
+    let Some(claims) = bearer::read(app, text, now).await else {
         return Ok(None);
     };
     let may_see = claims.client_id == client.id.to_string()

@@ -2,7 +2,7 @@
 //! memory, shown in the JWKS before and after they sign.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -19,14 +19,28 @@ use snapshot::chunk::sha256;
 use snapshot::seal::CannotOpen;
 use store::{Db, PlatformTx};
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::clock::Now;
+use crate::problem::Chain;
 use crate::secret_box::{Purpose, SecretBox};
+
+/// Tokens with unknown keys that make us look for their keys, per second: strangers write what they
+/// like into tokens.
+const LOOKS_PER_SECOND: u32 = 10;
 
 /// All live keys of a deployment. Clones share them.
 #[derive(Clone, Default)]
-pub struct TokenKeys(Arc<RwLock<Arc<Live>>>);
+pub struct TokenKeys(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    live: RwLock<Arc<Live>>,
+    changed: Notify,
+    /// A second, and how often was looked in it.
+    looks: Mutex<(i64, u32)>,
+}
 
 #[derive(Default)]
 struct Live {
@@ -186,12 +200,48 @@ impl TokenKeys {
                 .insert(key.kid.clone(), (key.algorithm, verifier));
         }
         live.stored = stored;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+        *self.0.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
         Ok(())
+    }
+
+    /// Says that keys changed in the database.
+    pub(crate) fn wake(&self) {
+        self.0.changed.notify_one();
+    }
+
+    /// Waits until somebody says so.
+    pub(crate) async fn changed(&self) {
+        self.0.changed.notified().await;
+    }
+
+    /// Looks for the key of a token if it is not known: another control plane may have made it just
+    /// now. What cannot be read stays unknown.
+    pub(crate) async fn catch_up(&self, token: &str, db: &Db, secrets: &SecretBox, now: Now) {
+        let header = jsonwebtoken::decode_header(token).ok();
+        let Some(kid) = header.and_then(|header| header.kid) else {
+            return;
+        };
+        if self.live().verifiers.contains_key(&kid) || !self.may_look(now) {
+            return;
+        }
+        if let Err(cause) = self.reload(db, secrets, now).await {
+            tracing::warn!(error = %Chain(&cause), "token keys could not be read");
+        }
+    }
+
+    fn may_look(&self, now: Now) -> bool {
+        let second = now.unix_seconds();
+        let mut looks = self.0.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        if looks.0 != second {
+            *looks = (second, 0);
+        }
+        looks.1 += 1;
+        looks.1 <= LOOKS_PER_SECOND
     }
 
     fn live(&self) -> Arc<Live> {
         self.0
+            .live
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()

@@ -89,7 +89,11 @@ async fn ask(app: &App, query: &[u8], now: Now) -> Result<Asked, Failure> {
     let parameters = Parameters::parse(query).map_err(|error| wrong(error.text))?;
     let hint = match parameters.get("id_token_hint") {
         None => None,
-        Some(hint) => Some(claims(app, hint).ok_or_else(|| wrong("id_token_hint is not ours"))?),
+        Some(hint) => Some(
+            claims(app, hint, now)
+                .await
+                .ok_or_else(|| wrong("id_token_hint is not ours"))?,
+        ),
     };
     let named = parameters.get("client_id");
     if let (Some(named), Some(hint)) = (named, &hint)
@@ -126,7 +130,10 @@ async fn ask(app: &App, query: &[u8], now: Now) -> Result<Asked, Failure> {
 }
 
 /// Of an id token of ours, also one that has run out (section 2).
-fn claims(app: &App, token: &str) -> Option<IdClaims> {
+async fn claims(app: &App, token: &str, now: Now) -> Option<IdClaims> {
+    app.token_keys
+        .catch_up(token, &app.db, &app.secrets, now)
+        .await;
     let claims: IdClaims = app.token_keys.verify(token, issue::ID)?;
     (claims.iss == app.public_url).then_some(claims)
 }

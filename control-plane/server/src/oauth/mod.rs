@@ -48,7 +48,7 @@ pub(crate) use parameters::{Parameters, with_query};
 
 /// Parameters and a token; more is no honest request.
 const BODY_BYTES_MAX: usize = 64 << 10;
-/// How soon this control plane signs with what another one made.
+/// How soon this control plane signs with what another one made, where no notice of it came.
 const RELOAD_EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) use authorize::client_of;
@@ -99,6 +99,7 @@ pub(crate) fn router() -> Router<App> {
 pub(crate) async fn follow_keys(app: App, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         tokio::select! {
+            () = app.token_keys.changed() => {}
             () = tokio::time::sleep(RELOAD_EVERY) => {}
             () = shutdown.cancelled() => return,
         }

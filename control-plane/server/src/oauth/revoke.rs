@@ -56,7 +56,7 @@ async fn end(
         if found.is_some_and(|(grant, _)| grant.client_id == client.id) {
             oauth_grants::revoke(tx, place.grant, now.0).await?;
         }
-    } else if let Some(claims) = bearer::read(app, text, now)
+    } else if let Some(claims) = bearer::read(app, text, now).await
         && claims.client_id == client.id.to_string()
         && let Ok(tenant) = claims.tenant_id.parse()
     {

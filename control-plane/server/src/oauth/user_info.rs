@@ -34,7 +34,7 @@ pub(super) async fn user_info(
         ))
     };
     let token = bearer::presented(&headers)?;
-    let claims = bearer::read(&app, token, now).ok_or_else(invalid)?;
+    let claims = bearer::read(&app, token, now).await.ok_or_else(invalid)?;
     let user: UserId = claims.sub.parse().map_err(|_| invalid())?;
     let tenant = claims.tenant_id.parse().map_err(|_| invalid())?;
     if !claims.has_scope(OPENID) {

@@ -137,8 +137,10 @@ async fn hear(app: &App, mut listener: Listener, wake: &Notify, shutdown: &Cance
             Ok(Notice::Dirty) => wake.notify_one(),
             Ok(Notice::Published(_)) => app.refresh.notify_one(),
             Ok(Notice::Nodes) => app.directory.forget_all(),
+            Ok(Notice::TokenKeys) => app.token_keys.wake(),
             Ok(Notice::Reconnected) => {
                 app.directory.forget_all();
+                app.token_keys.wake();
                 wake.notify_one();
                 app.refresh.notify_one();
             }
