@@ -36,6 +36,15 @@ async fn machine(planes: &Planes, customer: &Customer, algorithm: &str) -> Machi
     }
 }
 
+/// From now on its tokens are for nodes' eyes only.
+async fn encrypt(planes: &Planes, customer: &Customer, machine: &Machine) {
+    let tenant = &customer.tenant_id;
+    let path = format!("/tenants/{tenant}/oauth-clients/{}", machine.id);
+    let change = json!({ "encrypts_access_tokens": true });
+    let (status, answer) = planes.api(Method::PATCH, &path, Some(change)).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+}
+
 async fn post(planes: &Planes, machine: &Machine, path: &str, body: String) -> Response {
     let url = format!("{}{path}", planes.control_plane_url());
     let request = planes
@@ -86,9 +95,8 @@ fn header<'a>(echo: &'a Value, name: &str) -> Option<&'a str> {
     found.and_then(|pair| pair[1].as_str())
 }
 
-#[tokio::test]
-async fn a_machines_token_reaches_the_upstream_until_it_is_revoked() {
-    let planes = Planes::start(PLANE, 1).await;
+/// An API whose routes take tokens, with a key or without; two customers of it.
+async fn customers(planes: &Planes) -> (Customer, Customer) {
     let api = planes.shop_api(&planes.upstream_url()).await;
     let (_, authorizers) = planes.api(Method::GET, "/authorizers", None).await;
     let own = &authorizers["items"][0]["id"];
@@ -106,13 +114,69 @@ async fn a_machines_token_reaches_the_upstream_until_it_is_revoked() {
         planes.customer(&shop, "Acme").await,
         planes.customer(&shop, "Other").await,
     );
-
     for customer in [&acme, &other] {
         planes
             .wait_for_status(0, &customer.key, StatusCode::OK)
             .await;
     }
+    (acme, other)
+}
 
+#[tokio::test]
+async fn an_encrypted_token_reaches_the_upstream_whatever_becomes_of_nodes_and_keys() {
+    let mut planes = Planes::start(PLANE, 2).await;
+    let (acme, _) = customers(&planes).await;
+    let machine = machine(&planes, &acme, "ES256").await;
+    encrypt(&planes, &acme, &machine).await;
+    let first = token(&planes, &machine).await;
+    assert_eq!(first.split('.').count(), 5, "{first}");
+    let (echo, _) = wait_for(&planes, &first, StatusCode::OK).await;
+    assert_eq!(
+        header(&echo, "x-tollgate-subject"),
+        Some(machine.id.as_str())
+    );
+    assert_eq!(header(&echo, "authorization"), None);
+    let cut = &first[..first.len() - 4];
+    let (status, said) = call(&planes, "token/item", cut, None).await;
+    assert_eq!(
+        (status, &said["code"]),
+        (StatusCode::UNAUTHORIZED, &json!("token_invalid"))
+    );
+
+    // Another node is revoked: what it could open is sealed anew, and there is a key that it never
+    // had. This one, started anew, opens what was encrypted before.
+    let health = planes.node_health(1).await.unwrap();
+    let node = health["node_id"].as_str().expect("an enrolled node");
+    let path = format!("/nodes/{node}");
+    let (status, answer) = planes.api(Method::DELETE, &path, None).await;
+    assert!(status.is_success(), "{answer}");
+    let (_, listed) = planes.api(Method::GET, "/token-keys", None).await;
+    let keys = listed["items"].as_array().expect("keys");
+    let encrypting = keys.iter().filter(|key| key["algorithm"] == "ECDH-ES");
+    assert_eq!(encrypting.count(), 2, "{listed}");
+    let second = token(&planes, &machine).await;
+    wait_for(&planes, &second, StatusCode::OK).await;
+    planes.kill_node(0).await;
+    planes.start_node(0).await;
+    wait_for(&planes, &first, StatusCode::OK).await;
+
+    let answer = post(
+        &planes,
+        &machine,
+        "/oauth2/revoke",
+        format!("token={first}"),
+    )
+    .await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let (said, _) = wait_for(&planes, &first, StatusCode::UNAUTHORIZED).await;
+    assert_eq!(said["code"], "token_revoked");
+    wait_for(&planes, &second, StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn a_machines_token_reaches_the_upstream_until_it_is_revoked() {
+    let planes = Planes::start(PLANE, 1).await;
+    let (acme, other) = customers(&planes).await;
     for algorithm in ["RS256", "ES256", "EdDSA"] {
         let machine = machine(&planes, &acme, algorithm).await;
         let token = token(&planes, &machine).await;

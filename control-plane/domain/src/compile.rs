@@ -20,7 +20,8 @@ use crate::route::PathTemplate;
 mod identity;
 
 pub use identity::{
-    AuthorizerRow, RevocationRow, TokenKeyRow, audience_of, authorizer, own_issuer, revocation,
+    AuthorizerRow, EncryptionKeyRow, RevocationRow, TokenKeyRow, audience_of, authorizer,
+    own_issuer, revocation,
 };
 
 /// One stored value of an API key. Rotated keys have two for a while.

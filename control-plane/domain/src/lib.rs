@@ -13,6 +13,7 @@ pub mod authorizer;
 pub mod compile;
 pub mod conflict;
 pub mod email;
+pub mod encryption_key;
 pub mod field;
 pub mod group;
 pub mod identity_provider;

@@ -93,6 +93,8 @@ pub enum ActionError {
     Store(store::Error),
     #[error("a secret could not be sealed or opened")]
     Secret(#[from] snapshot::seal::CannotOpen),
+    #[error(transparent)]
+    TokenKey(crate::oauth::keys::KeyError),
 }
 
 impl From<FieldError> for ActionError {
@@ -108,6 +110,15 @@ impl From<store::Error> for ActionError {
             store::Error::Conflict(conflict) => ActionError::Conflict(conflict),
             store::Error::EditedMeanwhile => ActionError::EditedMeanwhile,
             cause => ActionError::Store(cause),
+        }
+    }
+}
+
+impl From<crate::oauth::keys::KeyError> for ActionError {
+    fn from(cause: crate::oauth::keys::KeyError) -> Self {
+        match cause {
+            crate::oauth::keys::KeyError::Store(cause) => cause.into(),
+            cause => ActionError::TokenKey(cause),
         }
     }
 }
@@ -143,7 +154,9 @@ impl From<ActionError> for Problem {
                 "somebody else edited it in the meantime; read it again and repeat your change",
             ),
             ActionError::Store(cause) => cause.into(),
-            cause @ ActionError::Secret(_) => Problem::internal(&cause),
+            cause @ (ActionError::Secret(_) | ActionError::TokenKey(_)) => {
+                Problem::internal(&cause)
+            }
         }
     }
 }

@@ -160,6 +160,7 @@ async fn open(config: &Config) -> anyhow::Result<(App, Follower)> {
         .context("cannot prepare the deployment's keys")?;
     let token_keys = TokenKeys::default();
     oauth::keys::ensure(&db, &secrets, Now::read()).await?;
+    oauth::encryption::ensure(&db, &secrets, Now::read()).await?;
     token_keys.reload(&db, &secrets, Now::read()).await?;
     let form_key = FormKey::new(&secrets);
     let mailer = Mailer::new(

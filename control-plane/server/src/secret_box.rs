@@ -57,6 +57,7 @@ pub enum Purpose {
     TokenKey,
     Authenticator,
     ProviderSecret,
+    EncryptionKey,
 }
 
 impl Purpose {
@@ -69,6 +70,7 @@ impl Purpose {
             Purpose::TokenKey => "database token key",
             Purpose::Authenticator => "database authenticator",
             Purpose::ProviderSecret => "database provider secret",
+            Purpose::EncryptionKey => "database token encryption key",
         }
     }
 }

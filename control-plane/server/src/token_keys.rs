@@ -1,4 +1,4 @@
-//! Keys that tokens are signed with: seen and replaced by operators.
+//! Keys that tokens are signed with or encrypted to: seen and replaced by operators.
 
 use axum::Router;
 use axum::extract::State;
@@ -6,6 +6,7 @@ use axum::response::Response;
 use axum::routing::get;
 use axum_extra::extract::Form;
 use domain::FieldError;
+use domain::encryption_key::{self, EncryptionKey};
 use domain::permission::Action;
 use domain::token_key::{SHOWN_BEFORE, SigningAlgorithm, TokenKey, signer};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 use web::format::moment;
 use web::forms::FormErrors;
 use web::layout::{Badge, OperatorTab, Tone};
@@ -25,6 +27,7 @@ use crate::app::App;
 use crate::authority::Authority;
 use crate::clock::Now;
 use crate::json::{self, Caller, Creation, Listed, Made, Stop};
+use crate::oauth::encryption;
 use crate::oauth::keys::{self, KeyError};
 use crate::page::{Answer, Failure, Operator, go_to, invalid, page};
 use crate::problem::Problem;
@@ -45,34 +48,106 @@ impl From<KeyError> for Failure {
     }
 }
 
-/// Keys that are shown, oldest first.
+/// A key of either kind, as it is shown.
+struct AnyKey {
+    id: Uuid,
+    kid: String,
+    algorithm: &'static str,
+    used_from: OffsetDateTime,
+    known_until: Option<OffsetDateTime>,
+    standing: Standing,
+}
+
+/// What a key is there for at the moment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Signs,
+    Encrypts,
+    Next,
+    Replaced,
+}
+
+impl AnyKey {
+    fn signing(key: TokenKey, all: &[TokenKey], now: Now) -> Self {
+        let is_in_use = signer(all, key.algorithm, now.0).is_some_and(|one| one.id == key.id);
+        Self {
+            id: key.id,
+            algorithm: key.algorithm.as_str(),
+            used_from: key.signs_from,
+            known_until: key.verifies_until,
+            standing: match is_in_use {
+                true => Standing::Signs,
+                false if key.signs_from > now.0 => Standing::Next,
+                false => Standing::Replaced,
+            },
+            kid: key.kid,
+        }
+    }
+
+    fn encryption(key: EncryptionKey, all: &[EncryptionKey], now: Now) -> Self {
+        let is_in_use = encryption_key::current(all, now.0).is_some_and(|one| one.id == key.id);
+        Self {
+            id: key.id,
+            algorithm: encryption_key::ALGORITHM,
+            used_from: key.encrypts_from,
+            known_until: key.opens_until,
+            standing: match is_in_use {
+                true => Standing::Encrypts,
+                false if key.encrypts_from > now.0 => Standing::Next,
+                false => Standing::Replaced,
+            },
+            kid: key.kid,
+        }
+    }
+}
+
+/// Keys that verify or open tokens at this instant: those that sign, then those that encrypt, each
+/// oldest first.
 async fn list(
     authority: &Authority,
     tx: &mut PlatformTx,
     now: Now,
-) -> Result<Vec<TokenKey>, ActionError> {
+) -> Result<Vec<AnyKey>, ActionError> {
     authority.require(Action::ListTokenKeys)?;
-    Ok(store::token_keys::list_live(tx, now.0).await?)
+    let signing = store::token_keys::list_live(tx, now.0).await?;
+    let encryption = store::encryption_keys::list_live(tx, now.0).await?;
+    let signing_keys = signing.iter().cloned();
+    let signing_keys = signing_keys.map(|key| AnyKey::signing(key, &signing, now));
+    let others = encryption.iter().cloned();
+    let others = others.map(|key| AnyKey::encryption(key, &encryption, now));
+    Ok(signing_keys.chain(others).collect())
 }
 
 /// Makes the next key of an algorithm. Where the one before is no secret any more, the next one
-/// signs at once and nothing that the one before signed is believed.
+/// signs at once and nothing that the one before signed is believed; one that encrypts takes over as
+/// soon as nodes can have it, and what was encrypted to the one before stays good.
 async fn rotate(
     authority: &Authority,
     app: &App,
     tx: &mut PlatformTx,
     wanted: Rotation,
     now: Now,
-) -> Result<Result<TokenKey, KeyError>, ActionError> {
+) -> Result<AnyKey, ActionError> {
     authority.require(Action::RotateTokenKey)?;
     store::token_keys::lock(tx).await?;
-    let made = match wanted.is_compromised {
-        true => keys::replace_at_once(tx, wanted.algorithm, &app.secrets, now).await,
-        false => keys::rotate(tx, wanted.algorithm, &app.secrets, now).await,
-    };
-    let key = match made {
-        Ok(key) => key,
-        Err(cause) => return Ok(Err(cause)),
+    let secrets = &app.secrets;
+    let key = match (wanted.of, wanted.is_compromised) {
+        (KeyOf::Signing(algorithm), false) => {
+            let key = keys::rotate(tx, algorithm, secrets, now).await?;
+            AnyKey::signing(key, &[], now)
+        }
+        (KeyOf::Signing(algorithm), true) => {
+            let key = keys::replace_at_once(tx, algorithm, secrets, now).await?;
+            AnyKey::signing(key, &[], now)
+        }
+        (KeyOf::Encryption, false) => {
+            AnyKey::encryption(encryption::rotate(tx, secrets, now).await?, &[], now)
+        }
+        (KeyOf::Encryption, true) => AnyKey::encryption(
+            encryption::rotate_in_haste(tx, secrets, now).await?,
+            &[],
+            now,
+        ),
     };
     let subject = Subject {
         tenant: None,
@@ -82,18 +157,34 @@ async fn rotate(
     };
     let after = json!({
         "algorithm": key.algorithm,
-        "signs_from": web::format::rfc3339(key.signs_from),
+        "signs_from": web::format::rfc3339(key.used_from),
         "is_compromised": wanted.is_compromised,
     });
     let change = (subject, Change::created(&after));
     action::audit(tx, authority, Action::RotateTokenKey, change, now).await?;
-    Ok(Ok(key))
+    Ok(key)
 }
 
 #[derive(Clone, Copy)]
 struct Rotation {
-    algorithm: SigningAlgorithm,
+    of: KeyOf,
     is_compromised: bool,
+}
+
+/// Which key is replaced.
+#[derive(Clone, Copy)]
+enum KeyOf {
+    Signing(SigningAlgorithm),
+    Encryption,
+}
+
+impl KeyOf {
+    fn parse(algorithm: &str) -> Option<Self> {
+        match algorithm {
+            encryption_key::ALGORITHM => Some(KeyOf::Encryption),
+            signing => signing.parse().ok().map(KeyOf::Signing),
+        }
+    }
 }
 
 async fn show(State(app): State<App>, operator: Operator, now: Now) -> Answer {
@@ -109,20 +200,17 @@ async fn build(
     let mut tx = app.db.platform_tx().await?;
     let keys = list(&operator.authority, &mut tx, now).await?;
     tx.commit().await?;
-    let rows = keys.iter().rev().map(|key| {
-        let signs = signer(&keys, key.algorithm, now.0).is_some_and(|one| one.id == key.id);
-        let state = match (signs, key.signs_from > now.0) {
-            (true, _) => Badge::new(Tone::Good, "Signs"),
-            (false, true) => Badge::new(Tone::Neutral, "Next"),
-            (false, false) => Badge::new(Tone::Neutral, "Replaced"),
-        };
-        KeyRow {
-            kid: key.kid.clone(),
-            algorithm: key.algorithm.to_string(),
-            state,
-            signs_from: moment(key.signs_from, now.0),
-            verifies_until: key.verifies_until.map(|at| moment(at, now.0)),
-        }
+    let rows = keys.iter().rev().map(|key| KeyRow {
+        kid: key.kid.clone(),
+        algorithm: key.algorithm.to_owned(),
+        state: match key.standing {
+            Standing::Signs => Badge::new(Tone::Good, "Signs"),
+            Standing::Encrypts => Badge::new(Tone::Good, "Encrypts"),
+            Standing::Next => Badge::new(Tone::Neutral, "Next"),
+            Standing::Replaced => Badge::new(Tone::Neutral, "Replaced"),
+        },
+        signs_from: moment(key.used_from, now.0),
+        verifies_until: key.known_until.map(|at| moment(at, now.0)),
     });
     Ok(TokenKeys {
         keys: rows.collect(),
@@ -147,44 +235,45 @@ async fn rotate_here(
     now: Now,
     Form(form): Form<RotateForm>,
 ) -> Answer {
-    let Ok(algorithm) = form.algorithm.parse() else {
+    let Some(of) = KeyOf::parse(&form.algorithm) else {
         let errors = FormErrors::of("algorithm", "Choose an algorithm.");
         return invalid(&build(&app, &operator, errors, now).await?);
     };
     let wanted = Rotation {
-        algorithm,
+        of,
         is_compromised: form.is_compromised == "on",
     };
     let mut tx = app.db.platform_tx().await?;
-    rotate(&operator.authority, &app, &mut tx, wanted, now).await??;
+    let key = rotate(&operator.authority, &app, &mut tx, wanted, now).await?;
     tx.commit().await?;
     app.token_keys.reload(&app.db, &app.secrets, now).await?;
-    let text = format!("A new key for {algorithm} is made.");
+    let text = format!("A new key for {} is made.", key.algorithm);
     operator.flash(Tone::Good, &text).await?;
     go_to("/admin/token-keys")
 }
 
-/// A key that tokens are signed with.
+/// A key that tokens are signed with or encrypted to.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TokenKey)]
 struct TokenKeyView {
     kid: String,
-    /// `RS256`, `ES256` or `EdDSA`.
+    /// `RS256`, `ES256` or `EdDSA`; `ECDH-ES`: access tokens are encrypted to it.
     algorithm: String,
+    /// Since when it signs, or tokens are encrypted to it.
     #[serde(with = "time::serde::rfc3339")]
     signs_from: OffsetDateTime,
-    /// Null: not replaced yet.
+    /// Until when tokens are verified with it, or opened. Null: not replaced yet.
     #[serde(with = "time::serde::rfc3339::option")]
     verifies_until: Option<OffsetDateTime>,
 }
 
-impl From<TokenKey> for TokenKeyView {
-    fn from(key: TokenKey) -> Self {
+impl From<AnyKey> for TokenKeyView {
+    fn from(key: AnyKey) -> Self {
         Self {
-            algorithm: key.algorithm.to_string(),
+            algorithm: key.algorithm.to_owned(),
             kid: key.kid,
-            signs_from: key.signs_from,
-            verifies_until: key.verifies_until,
+            signs_from: key.used_from,
+            verifies_until: key.known_until,
         }
     }
 }
@@ -193,14 +282,15 @@ impl From<TokenKey> for TokenKeyView {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewTokenKey {
-    /// `RS256`, `ES256` or `EdDSA`.
+    /// `RS256`, `ES256`, `EdDSA` or `ECDH-ES`.
     algorithm: String,
-    /// The one before is no secret any more: nothing that it signed is believed from now on.
+    /// The one before is no secret any more: nothing that it signed is believed from now on. For
+    /// `ECDH-ES`, the next one is used in a minute, and tokens that are out stay good.
     #[serde(default)]
     is_compromised: bool,
 }
 
-/// Lists the keys that tokens are signed with or were lately, oldest first.
+/// Lists the keys that tokens are signed with or encrypted to, or were lately, oldest first.
 #[utoipa::path(get, path = "/token-keys", operation_id = "list", tag = "token-keys",
     responses((status = 200, body = Listed<TokenKeyView>)))]
 async fn list_json(
@@ -216,7 +306,7 @@ async fn list_json(
     })
 }
 
-/// Makes the next key of an algorithm. It signs ten minutes later, when everybody can know it.
+/// Makes the next key of an algorithm. It is used ten minutes later, when everybody can know it.
 #[utoipa::path(post, path = "/token-keys", operation_id = "rotate", tag = "token-keys",
     request_body = NewTokenKey, responses((status = 201, body = TokenKeyView)))]
 async fn rotate_json(
@@ -225,17 +315,15 @@ async fn rotate_json(
     creation: Creation<NewTokenKey>,
 ) -> Result<Response, Stop> {
     let (mut work, caller, input) = creation.begin(&app).await?;
-    let unknown = |_| FieldError::new("algorithm", "invalid", "Enter RS256, ES256 or EdDSA.");
+    let unknown = || {
+        let message = "Enter RS256, ES256, EdDSA or ECDH-ES.";
+        ActionError::from(FieldError::new("algorithm", "invalid", message))
+    };
     let wanted = Rotation {
-        algorithm: input
-            .algorithm
-            .parse()
-            .map_err(unknown)
-            .map_err(ActionError::from)?,
+        of: KeyOf::parse(&input.algorithm).ok_or_else(unknown)?,
         is_compromised: input.is_compromised,
     };
-    let made = rotate(&caller.authority, &app, work.platform()?, wanted, now).await?;
-    let key = made.map_err(|cause| Problem::internal(&cause))?;
+    let key = rotate(&caller.authority, &app, work.platform()?, wanted, now).await?;
     // A key never changes; it is found in the list.
     let place = Made {
         path: "/token-keys".to_owned(),

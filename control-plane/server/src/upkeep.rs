@@ -54,6 +54,7 @@ pub(crate) async fn once(app: &App, now: OffsetDateTime) -> store::Result<()> {
     store::revocations::delete_expired(&mut tx, now, ROWS_AT_ONCE).await?;
     store::throttles::delete_full(&mut tx, now, ROWS_AT_ONCE).await?;
     store::token_keys::delete_expired(&mut tx, now).await?;
+    store::encryption_keys::delete_expired(&mut tx, now).await?;
     store::users::delete_expired_codes(&mut tx, now, ROWS_AT_ONCE).await?;
     tx.commit().await?;
     Sessions::new(app.db.clone())

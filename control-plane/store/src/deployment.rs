@@ -277,5 +277,6 @@ pub async fn retire_pepper(tx: &mut PlatformTx, id: PepperId) -> Result<()> {
 }
 
 pub(crate) fn read_sealed(bytes: &[u8]) -> Result<SealedSecret> {
-    snapshot::decode("sealed secret", bytes, 4096).map_err(|_| crate::Error::corrupt("pepper"))
+    snapshot::decode("sealed secret", bytes, 4096)
+        .map_err(|_| crate::Error::corrupt("secret for nodes"))
 }

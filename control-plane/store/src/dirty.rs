@@ -20,7 +20,7 @@ pub enum Mark {
     Authorizer(AuthorizerId),
     Revocation(RevocationKey),
     Peppers,
-    /// Keys that verify tokens.
+    /// Keys that verify and open tokens.
     TokenKeys,
     /// Everything, from nothing.
     All,

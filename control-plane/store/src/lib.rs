@@ -18,6 +18,7 @@ mod db;
 pub mod deployment;
 pub mod dirty;
 mod edition;
+pub mod encryption_keys;
 mod error;
 pub mod groups;
 pub mod idempotency;

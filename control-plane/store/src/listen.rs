@@ -13,7 +13,7 @@ pub enum Notice {
     Published(Version),
     /// Nodes were enrolled or revoked.
     Nodes,
-    /// Keys that tokens are signed with were made, replaced or forgotten.
+    /// Keys that tokens are signed with or encrypted to were made, replaced or forgotten.
     TokenKeys,
     /// The connection was lost and made again: anything may have happened.
     Reconnected,

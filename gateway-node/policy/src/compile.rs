@@ -8,7 +8,7 @@ use snapshot::chunk::{self, Address, ChunkRef, Kind};
 use snapshot::document::{self, ConfigRoot, StateRoot};
 use snapshot::id::{AuthorizerId, PlanId, TenantId, UpstreamId};
 use snapshot::manifest::{Manifest, Version};
-use snapshot::seal::{DataKey, PEPPER};
+use snapshot::seal::{DataKey, PEPPER, SealedSecret};
 use snapshot::trie::{self, Entry, Tree};
 use snapshot::{DecodeError, decode};
 
@@ -159,7 +159,10 @@ impl Snapshot {
             created_at_ms: manifest.created_at_ms,
             registry: registry.clone(),
             peppers: open_peppers(&state, data_keys)?,
-            issuer: state.issuer.map(Issuer::compile),
+            issuer: state
+                .issuer
+                .map(|issuer| Issuer::compile(issuer, data_keys))
+                .transpose()?,
             hosts: host_table(&apis)?,
             upstreams,
             apis,
@@ -236,17 +239,26 @@ fn for_each(directory: &Directory, each: Each<'_>) -> Result<(), CompileError> {
     outcome
 }
 
+/// A secret of the snapshot.
+pub(crate) fn open_sealed(
+    purpose: &str,
+    sealed: &SealedSecret,
+    data_keys: &[DataKey],
+) -> Result<Vec<u8>, CompileError> {
+    let data_key = data_keys
+        .iter()
+        .find(|key| key.generation == sealed.generation)
+        .ok_or(CompileError::MissingDataKey {
+            generation: sealed.generation,
+        })?;
+    data_key
+        .open(purpose, sealed)
+        .map_err(|_| CompileError::CannotOpen)
+}
+
 fn open_peppers(state: &StateRoot, data_keys: &[DataKey]) -> Result<Vec<Pepper>, CompileError> {
-    let open = |sealed: &snapshot::seal::SealedSecret| {
-        let data_key = data_keys
-            .iter()
-            .find(|key| key.generation == sealed.generation)
-            .ok_or(CompileError::MissingDataKey {
-                generation: sealed.generation,
-            })?;
-        let secret = data_key
-            .open(PEPPER, sealed)
-            .map_err(|_| CompileError::CannotOpen)?;
+    let open = |sealed: &SealedSecret| {
+        let secret = open_sealed(PEPPER, sealed, data_keys)?;
         let secret =
             <[u8; 32]>::try_from(secret.as_slice()).map_err(|_| CompileError::CannotOpen)?;
         Ok(Pepper::new(&secret))

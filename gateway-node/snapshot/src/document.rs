@@ -56,7 +56,23 @@ pub struct OwnIssuer {
     /// Sorted by `kid`.
     #[prost(message, repeated, tag = "2")]
     pub keys: Vec<TokenKey>,
-    // 3 is kept for the keys that encrypted tokens are opened with.
+    /// What encrypted tokens are opened with, sorted by `kid`; a handful at most. A reader that does
+    /// not know them refuses encrypted tokens.
+    #[prost(message, repeated, tag = "3")]
+    pub encryption_keys: Vec<EncryptionKey>,
+}
+
+/// A key that opens tokens (see [`crate::jwe`]).
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct EncryptionKey {
+    #[prost(string, tag = "1")]
+    pub kid: String,
+    /// The private half (32 bytes), sealed with the fleet's data key.
+    #[prost(message, optional, tag = "2")]
+    pub secret: Option<SealedSecret>,
+    /// When the last token encrypted to it has expired; none: not replaced yet.
+    #[prost(int64, optional, tag = "3")]
+    pub opens_until_ms: Option<i64>,
 }
 
 /// A key that verifies tokens.

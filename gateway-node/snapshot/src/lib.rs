@@ -12,6 +12,7 @@ pub mod document;
 pub mod enrol;
 pub mod guard;
 pub mod id;
+pub mod jwe;
 pub mod lease;
 pub mod manifest;
 pub mod node_call;

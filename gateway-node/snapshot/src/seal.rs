@@ -121,6 +121,8 @@ impl DataKey {
 
 /// The purposes for which secrets are sealed; part of what is authenticated.
 pub const PEPPER: &str = "pepper";
+/// The private half of a key that tokens are encrypted to.
+pub const ENCRYPTION_KEY: &str = "token encryption key";
 
 /// A node's key pair for receiving data keys.
 pub struct NodeSealKey {

@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use prost::Message;
 use snapshot::chunk::{self, ChunkRef, ChunkRequest, ChunkResponse, CompressedChunk, Kind};
 use snapshot::document::{
-    Api, Authorizer, ConfigRoot, Cors, Key, OnStoreDown, OwnIssuer, OwnTokens, Period, Plan, Quota,
-    Rate, Revocation, Route, Scopes, SigningAlgorithm, StateRoot, Subscription, Target, Tenant,
-    Timeouts, TokenKey, Upstream, plan_key,
+    Api, Authorizer, ConfigRoot, Cors, EncryptionKey, Key, OnStoreDown, OwnIssuer, OwnTokens,
+    Period, Plan, Quota, Rate, Revocation, Route, Scopes, SigningAlgorithm, StateRoot,
+    Subscription, Target, Tenant, Timeouts, TokenKey, Upstream, plan_key,
 };
 use snapshot::enrol::{EnrolRequest, EnrolResponse};
 use snapshot::id::{NodeId, TenantId, UserId};
@@ -190,6 +190,11 @@ fn what_tenants_have_keeps_its_form() {
                     algorithm: SigningAlgorithm::EdDsa as i32,
                     public_key: vec![50; 32],
                     verifies_until_ms: Some(1_800_000_000_005),
+                }],
+                encryption_keys: vec![EncryptionKey {
+                    kid: "BcDeFgHiJkLmNoPqRsTuVw".into(),
+                    secret: Some(sealed_secret()),
+                    opens_until_ms: Some(1_800_000_000_007),
                 }],
             }),
         },

@@ -20,6 +20,7 @@ pub struct ClientForm {
     pub scopes: Vec<String>,
     pub requires_pkce: String,
     pub signing_algorithm: String,
+    pub encrypts_access_tokens: String,
     pub access_token_seconds: String,
     pub id_token_seconds: String,
     pub refresh_token_seconds: String,

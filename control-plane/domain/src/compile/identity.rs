@@ -4,10 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use snapshot::chunk::{Kind, Sealed};
 use snapshot::document::{
-    Authorizer, OwnIssuer, OwnTokens, Revocation, SigningAlgorithm, TokenKey,
+    Authorizer, EncryptionKey, OwnIssuer, OwnTokens, Revocation, SigningAlgorithm, TokenKey,
 };
 use snapshot::id::{ApiId, AuthorizerId};
 use snapshot::revocation::RevocationKey;
+use snapshot::seal::SealedSecret;
 use snapshot::trie::Entry;
 
 use super::{directory, entry};
@@ -20,6 +21,14 @@ pub struct TokenKeyRow {
     /// As in the JWKS (RFC 7517).
     pub public_jwk: serde_json::Value,
     pub verifies_until_ms: Option<i64>,
+}
+
+/// A key that encrypted tokens are opened with, sealed for the nodes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncryptionKeyRow {
+    pub kid: String,
+    pub secret: SealedSecret,
+    pub opens_until_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +68,24 @@ pub fn revocation(row: &RevocationRow) -> Entry {
 }
 
 /// The issuer with the keys that can be read; tokens of another are not accepted anywhere.
-pub fn own_issuer(issuer: &str, rows: &[TokenKeyRow]) -> OwnIssuer {
+pub fn own_issuer(
+    issuer: &str,
+    rows: &[TokenKeyRow],
+    encryption: Vec<EncryptionKeyRow>,
+) -> OwnIssuer {
     let mut keys: Vec<TokenKey> = rows.iter().filter_map(token_key).collect();
     keys.sort_by(|a, b| a.kid.cmp(&b.kid));
+    let opening = encryption.into_iter().map(|row| EncryptionKey {
+        kid: row.kid,
+        secret: Some(row.secret),
+        opens_until_ms: row.opens_until_ms,
+    });
+    let mut encryption_keys: Vec<EncryptionKey> = opening.collect();
+    encryption_keys.sort_by(|a, b| a.kid.cmp(&b.kid));
     OwnIssuer {
         issuer: issuer.to_owned(),
         keys,
+        encryption_keys,
     }
 }
 
@@ -135,7 +156,7 @@ mod tests {
 
     #[track_caller]
     fn check(algorithm: SigningAlgorithm, jwk: serde_json::Value, expected: Option<&[u8]>) {
-        let issuer = own_issuer("https://id.example.com", &[row(algorithm, jwk)]);
+        let issuer = own_issuer("https://id.example.com", &[row(algorithm, jwk)], vec![]);
         let found = issuer.keys.first().map(|key| key.public_key.as_slice());
         assert_eq!(found, expected);
     }

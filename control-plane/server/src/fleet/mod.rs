@@ -183,7 +183,7 @@ pub(crate) async fn revoke(
         return Ok(before);
     }
     let after = store::nodes::revoke(tx, id, now.0).await?;
-    rotation::rotate(tx, secrets).await?;
+    rotation::rotate(tx, secrets, now).await?;
     let change = Change::updated(&NodeView::of(&before), &NodeView::of(&after));
     let event = (node_subject(&after), change);
     action::audit(tx, authority, Action::RevokeNode, event, now).await?;

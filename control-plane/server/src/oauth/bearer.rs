@@ -2,6 +2,7 @@
 
 use domain::token::{AccessClaims, TokenUse};
 use http::{HeaderMap, header};
+use snapshot::jwe;
 use store::PlatformTx;
 
 use super::error::{BearerError, Code, OauthError};
@@ -9,12 +10,25 @@ use super::issue;
 use crate::app::App;
 use crate::clock::Now;
 
-/// What a token says, if it is one of ours, an access token and not over. Whether it was revoked is
+/// What a token says, signed or encrypted too, if it is one of ours, an access token and not over. Whether it was revoked is
 /// [`is_in_force`]'s to say.
 pub(super) async fn read(app: &App, token: &str, now: Now) -> Option<AccessClaims> {
     app.token_keys
         .catch_up(token, &app.db, &app.secrets, now)
         .await;
+    let opened = match jwe::has_five_parts(token.as_bytes()) {
+        true => Some(app.token_keys.decrypt(token)?),
+        false => None,
+    };
+    let token = match &opened {
+        Some(signed) => {
+            app.token_keys
+                .catch_up(signed, &app.db, &app.secrets, now)
+                .await;
+            signed
+        }
+        None => token,
+    };
     let claims: AccessClaims = app.token_keys.verify(token, issue::ACCESS)?;
     let is_ours = claims.iss == app.public_url
         && claims.token_use == TokenUse::Access

@@ -198,7 +198,11 @@ fn sign_access(
     now: Now,
 ) -> Result<String, OauthError> {
     let algorithm = client.signing_algorithm;
-    Ok(app.token_keys.sign(algorithm, ACCESS, claims, now.0)?)
+    let signed = app.token_keys.sign(algorithm, ACCESS, claims, now.0)?;
+    if !client.encrypts_access_tokens {
+        return Ok(signed);
+    }
+    Ok(app.token_keys.encrypt(&signed, now.0)?)
 }
 
 fn id_token(app: &App, issue: &Issue<'_>, access_token: &str) -> Result<String, OauthError> {

@@ -1,5 +1,6 @@
 //! The keys that tokens are signed with: made when they are missing, opened once and kept in
-//! memory, shown in the JWKS before and after they sign.
+//! memory, shown in the JWKS before and after they sign. Those that tokens are encrypted to are kept
+//! beside them; `encryption.rs` makes them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -10,12 +11,14 @@ use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
 };
+use domain::encryption_key::{self, EncryptionKey};
 use domain::token::base64url;
 use domain::token_key::{self, SHOWN_AFTER, SHOWN_BEFORE, SigningAlgorithm, TokenKey};
 use jsonwebtoken::DecodingKey;
 use serde::Serialize;
 use serde_json::{Value, json};
 use snapshot::chunk::sha256;
+use snapshot::jwe::{self, Encrypted, OpeningKey};
 use snapshot::seal::CannotOpen;
 use store::{Db, PlatformTx};
 use time::OffsetDateTime;
@@ -24,6 +27,7 @@ use uuid::Uuid;
 
 use crate::clock::Now;
 use crate::problem::Chain;
+use crate::random;
 use crate::secret_box::{Purpose, SecretBox};
 
 /// Tokens with unknown keys that make us look for their keys, per second: strangers write what they
@@ -45,6 +49,8 @@ struct Shared {
 #[derive(Default)]
 struct Live {
     stored: Vec<TokenKey>,
+    encryption: Vec<EncryptionKey>,
+    opening: Vec<OpeningKey>,
     signers: HashMap<String, Signer>,
     verifiers: HashMap<String, (SigningAlgorithm, DecodingKey)>,
 }
@@ -61,6 +67,8 @@ enum Signer {
 pub enum KeyError {
     #[error("no key signs with {0} at the moment")]
     NoSigner(SigningAlgorithm),
+    #[error("no key encrypts tokens at the moment")]
+    NoEncryption,
     #[error("a stored token key does not open: is this the SECRET_KEY that it was made with?")]
     Sealed(#[from] CannotOpen),
     #[error("a token key is not one of its algorithm")]
@@ -185,11 +193,18 @@ impl TokenKeys {
     ) -> Result<(), KeyError> {
         let mut tx = db.platform_tx().await?;
         let stored = store::token_keys::list_live(&mut tx, now.0).await?;
+        let encryption = store::encryption_keys::list_live(&mut tx, now.0).await?;
         tx.commit().await?;
-        if self.live().stored == stored {
+        let known = self.live();
+        if known.stored == stored && known.encryption == encryption {
             return Ok(());
         }
         let mut live = Live::default();
+        for key in &encryption {
+            let secret = secrets.open(Purpose::EncryptionKey, &key.sealed_private_key)?;
+            live.opening.push(OpeningKey::new(&key.kid, &secret)?);
+        }
+        live.encryption = encryption;
         for key in &stored {
             let pkcs8 = secrets.open_bytes(Purpose::TokenKey, &key.sealed_private_key)?;
             live.signers
@@ -217,11 +232,16 @@ impl TokenKeys {
     /// Looks for the key of a token if it is not known: another control plane may have made it just
     /// now. What cannot be read stays unknown.
     pub(crate) async fn catch_up(&self, token: &str, db: &Db, secrets: &SecretBox, now: Now) {
-        let header = jsonwebtoken::decode_header(token).ok();
-        let Some(kid) = header.and_then(|header| header.kid) else {
-            return;
+        let live = self.live();
+        let is_known = match Encrypted::parse(token.as_bytes()) {
+            Some(encrypted) => live.opening_key(encrypted.kid()).is_some(),
+            None => {
+                let header = jsonwebtoken::decode_header(token).ok();
+                let kid = header.and_then(|header| header.kid);
+                kid.is_none_or(|kid| live.verifiers.contains_key(&kid))
+            }
         };
-        if self.live().verifiers.contains_key(&kid) || !self.may_look(now) {
+        if is_known || !self.may_look(now) {
             return;
         }
         if let Err(cause) = self.reload(db, secrets, now).await {
@@ -285,6 +305,23 @@ impl TokenKeys {
         Ok(token)
     }
 
+    /// A signed token, encrypted so that gateway nodes alone can read it.
+    pub(crate) fn encrypt(&self, token: &str, now: OffsetDateTime) -> Result<String, KeyError> {
+        let live = self.live();
+        let key = encryption_key::current(&live.encryption, now).ok_or(KeyError::NoEncryption)?;
+        let public = key.public_key.as_slice().try_into();
+        let public = public.map_err(|_| KeyError::Rejected)?;
+        Ok(jwe::seal(token, &key.kid, public, random::bytes())?)
+    }
+
+    /// The signed token in an encrypted one; `None`: it does not open.
+    pub(crate) fn decrypt(&self, token: &str) -> Option<String> {
+        let encrypted = Encrypted::parse(token.as_bytes())?;
+        let live = self.live();
+        let key = live.opening_key(encrypted.kid())?;
+        String::from_utf8(encrypted.open(key).ok()?).ok()
+    }
+
     /// The claims of a token that one of our keys signed as a token of this kind. What they say,
     /// also when they run out, is the caller's to check.
     pub(crate) fn verify<T: serde::de::DeserializeOwned + Clone>(
@@ -307,6 +344,12 @@ impl TokenKeys {
         rules.validate_exp = false;
         rules.validate_aud = false;
         Some(jsonwebtoken::decode(token, key, &rules).ok()?.claims)
+    }
+}
+
+impl Live {
+    fn opening_key(&self, kid: &str) -> Option<&OpeningKey> {
+        self.opening.iter().find(|key| key.kid() == kid)
     }
 }
 

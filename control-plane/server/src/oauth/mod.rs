@@ -8,6 +8,7 @@ mod bearer;
 mod client_auth;
 mod consent;
 mod discovery;
+pub(crate) mod encryption;
 mod error;
 mod introspect;
 mod issue;

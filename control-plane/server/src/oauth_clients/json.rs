@@ -79,6 +79,9 @@ pub(super) struct ClientInput {
     /// `RS256`, `ES256` or `EdDSA`.
     #[serde(default = "rs256")]
     pub(super) signing_algorithm: String,
+    /// Gateway nodes alone can read its access tokens (ECDH-ES, A256GCM).
+    #[serde(default)]
+    pub(super) encrypts_access_tokens: bool,
     #[serde(default = "an_hour")]
     #[schema(minimum = 60, maximum = 86_400)]
     pub(super) access_token_seconds: u32,
@@ -191,7 +194,7 @@ impl ClientInput {
                 scopes: domain::scope::texts(&scopes?),
                 requires_pkce: self.requires_pkce,
                 signing_algorithm: algorithm?,
-                encrypts_access_tokens: false,
+                encrypts_access_tokens: self.encrypts_access_tokens,
                 access_token_seconds: self.access_token_seconds,
                 id_token_seconds: self.id_token_seconds,
                 refresh_token_seconds: self.refresh_token_seconds,
@@ -216,6 +219,7 @@ impl ClientInput {
             scopes: client.scopes.clone(),
             requires_pkce: client.requires_pkce,
             signing_algorithm: client.signing_algorithm.to_string(),
+            encrypts_access_tokens: client.encrypts_access_tokens,
             access_token_seconds: client.access_token_seconds,
             id_token_seconds: client.id_token_seconds,
             refresh_token_seconds: client.refresh_token_seconds,

@@ -1,6 +1,6 @@
 //! What nodes are told of tokens.
 
-use domain::compile::{AuthorizerRow, RevocationRow, TokenKeyRow};
+use domain::compile::{AuthorizerRow, EncryptionKeyRow, RevocationRow, TokenKeyRow};
 use domain::id::AuthorizerId;
 use snapshot::document::{OwnIssuer, SigningAlgorithm};
 use snapshot::revocation::RevocationKey;
@@ -10,10 +10,10 @@ use super::{PAGE, milliseconds};
 use crate::revocations::{columns, read_key};
 use crate::{CompileTx, Error, Result};
 
-/// More keys verify tokens at no time.
+/// More keys verify or open tokens at no time.
 const TOKEN_KEYS_MAX: i64 = 100;
 
-/// Who issues tokens, with the keys that verify them; `None` before the first start.
+/// Who issues tokens, with the keys that verify and open them; `None` before the first start.
 pub async fn own_issuer(tx: &mut CompileTx) -> Result<Option<OwnIssuer>> {
     let issuer = sqlx::query_scalar!("select issuer from deployment")
         .fetch_optional(&mut **tx)
@@ -45,7 +45,26 @@ pub async fn own_issuer(tx: &mut CompileTx) -> Result<Option<OwnIssuer>> {
             })
         })
         .collect();
-    Ok(Some(domain::compile::own_issuer(&issuer, &keys?)))
+    let opening = encryption_keys(tx).await?;
+    Ok(Some(domain::compile::own_issuer(&issuer, &keys?, opening)))
+}
+
+async fn encryption_keys(tx: &mut CompileTx) -> Result<Vec<EncryptionKeyRow>> {
+    let rows = sqlx::query!(
+        "select kid, sealed_for_nodes, opens_until from token_encryption_keys
+        where opens_until is null or opens_until > now() order by kid limit $1",
+        TOKEN_KEYS_MAX
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let read = rows.into_iter().map(|row| {
+        Ok(EncryptionKeyRow {
+            secret: crate::deployment::read_sealed(&row.sealed_for_nodes)?,
+            kid: row.kid,
+            opens_until_ms: row.opens_until.map(milliseconds),
+        })
+    });
+    read.collect()
 }
 
 struct RawRevocation {

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use snapshot::id::{ClientId, TenantId, UserId};
 use uuid::Uuid;
 
-/// No token is longer.
-pub(crate) const TOKEN_BYTES_MAX: usize = 8 << 10;
+/// No signed token is longer.
+const TOKEN_BYTES_MAX: usize = 8 << 10;
 
 /// The three parts of a token.
 pub(crate) struct Compact<'t> {

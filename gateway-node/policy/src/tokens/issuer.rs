@@ -7,11 +7,23 @@ use aws_lc_rs::signature::{
     VerificationAlgorithm,
 };
 use snapshot::document::{self, SigningAlgorithm};
+use snapshot::jwe::OpeningKey;
+use snapshot::seal::{DataKey, ENCRYPTION_KEY};
+
+use crate::compile::{CompileError, open_sealed};
 
 /// Compiled anew with each snapshot: its keys are few.
 pub(crate) struct Issuer {
     pub(crate) name: String,
     keys: Vec<Arc<VerifyingKey>>,
+    opening: Vec<Opening>,
+}
+
+/// What encrypted tokens are opened with.
+struct Opening {
+    key: OpeningKey,
+    /// Unix milliseconds; `i64::MAX`: not replaced yet.
+    until_ms: i64,
 }
 
 pub(crate) struct VerifyingKey {
@@ -24,13 +36,34 @@ pub(crate) struct VerifyingKey {
 }
 
 impl Issuer {
-    /// A key that cannot be read is left out: its tokens are not accepted, those of others are.
-    pub(crate) fn compile(document: document::OwnIssuer) -> Self {
+    /// A key that cannot be read is left out: its tokens are not accepted, those of others are. One
+    /// that does not open stops the snapshot, like every secret.
+    pub(crate) fn compile(
+        document: document::OwnIssuer,
+        data_keys: &[DataKey],
+    ) -> Result<Self, CompileError> {
+        let mut opening = Vec::new();
+        for key in &document.encryption_keys {
+            let sealed = key.secret.as_ref().ok_or(CompileError::CannotOpen)?;
+            let secret = open_sealed(ENCRYPTION_KEY, sealed, data_keys)?;
+            opening.push(Opening {
+                key: OpeningKey::new(&key.kid, &secret).map_err(|_| CompileError::CannotOpen)?,
+                until_ms: key.opens_until_ms.unwrap_or(i64::MAX),
+            });
+        }
         let keys = document.keys.into_iter().filter_map(VerifyingKey::parse);
-        Self {
+        Ok(Self {
             name: document.issuer,
             keys: keys.map(Arc::new).collect(),
-        }
+            opening,
+        })
+    }
+
+    /// What opens a token with this header, if its time is not over.
+    pub(crate) fn opening_key(&self, kid: &str, now_ms: i64) -> Option<&OpeningKey> {
+        let mut keys = self.opening.iter();
+        keys.find(|one| one.key.kid() == kid && now_ms < one.until_ms)
+            .map(|one| &one.key)
     }
 
     /// The key that a token's header names; the header's algorithm must be the key's.

@@ -12,7 +12,7 @@ pub(super) fn token_of_bytes(more: usize) -> Token {
     // The generator of the curve (FIPS 186-5, Ed25519), a valid public key.
     let mut public_key = vec![0x66; 32];
     public_key[0] = 0x58;
-    let issuer = Issuer::compile(OwnIssuer {
+    let document = OwnIssuer {
         issuer: String::new(),
         keys: vec![TokenKey {
             kid: "kid".into(),
@@ -20,7 +20,9 @@ pub(super) fn token_of_bytes(more: usize) -> Token {
             public_key,
             verifies_until_ms: None,
         }],
-    });
+        encryption_keys: vec![],
+    };
+    let issuer = Issuer::compile(document, &[]).expect("nothing is sealed");
     let claims = Claims {
         issuer: "i".repeat(more),
         subject: Subject::User(UserId(Uuid::nil())),

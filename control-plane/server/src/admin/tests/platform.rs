@@ -342,13 +342,27 @@ async fn revoking_a_node_rotates_what_it_knew() {
             opened,
         )
     };
+    // Under which generation each key that opens tokens is published.
+    let opening = async || {
+        let mut tx = stack.app.db.compile_tx().await.expect("begins");
+        let issuer = store::compile::own_issuer(&mut tx).await.expect("reads");
+        let keys = issuer.expect("an issuer").encryption_keys;
+        let secrets = keys.into_iter().filter_map(|key| key.secret);
+        secrets.map(|secret| secret.generation).collect::<Vec<_>>()
+    };
+    crate::genesis::set_issuer(&stack.app.db, &stack.app.public_url)
+        .await
+        .expect("notes the issuer");
     let (before, old) = generations().await;
     assert_eq!(before, [1]);
+    assert_eq!(opening().await, [1]);
     assert_eq!(operator.delete(&format!("/nodes/{node}")).await.status, 204);
     let (after, peppers) = generations().await;
     assert_eq!(after, [2, 1]);
     // Keys made before still work; those made from now on are hashed under the new one.
     assert_eq!((peppers.len(), peppers[1]), (2, old[0]));
+    // Tokens that are out still open, and those that come are encrypted to what it never had.
+    assert_eq!(opening().await, [2, 2]);
     let shown = operator.get(&format!("/nodes/{node}")).await;
     assert!(shown.body["revoked_at"].is_string());
     // Again changes nothing; a further node's end leaves two generations.

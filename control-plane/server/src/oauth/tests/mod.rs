@@ -2,6 +2,7 @@
 
 mod clients;
 mod codes;
+mod encrypted;
 mod logout;
 mod members;
 mod refresh;

@@ -23,6 +23,8 @@ use crate::RefusalCode::{
     TokenExpired, TokenInvalid, TokenMissing, TokenRevoked, TooManyFailures, VerificationBusy,
 };
 
+mod encrypted;
+
 const ISSUER: &str = "https://id.example.com";
 const AUDIENCE: &str = "https://id.example.com/apis/orders";
 /// `NOW` in Unix seconds.
@@ -101,6 +103,7 @@ fn world() -> World {
                 keys.rsa.public_key().as_ref(),
             ),
         ],
+        encryption_keys: vec![],
     });
     world.plan.rate = None;
     world

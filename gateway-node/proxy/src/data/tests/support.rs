@@ -225,6 +225,7 @@ impl Fixture {
                         public_key: token_key().public_key().as_ref().to_vec(),
                         verifies_until_ms: None,
                     }],
+                    encryption_keys: vec![],
                 }),
                 ..StateRoot::default()
             },
