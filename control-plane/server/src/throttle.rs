@@ -97,16 +97,15 @@ impl Throttle {
         Ok(wait.map_or(Ok(()), |wait| Err(TooMany(wait))))
     }
 
-    /// Whether one more would be too many; counts nothing and writes nothing.
+    /// Whether one more would be too many; counts nothing and writes nothing, so that it can be
+    /// part of any transaction.
     pub(crate) async fn look(
         self,
-        app: &App,
+        tx: &mut PlatformTx,
         key: impl std::fmt::Display,
         now: Now,
     ) -> store::Result<Result<(), TooMany>> {
-        let mut tx = app.db.platform_tx().await?;
-        let wait = throttles::look(&mut tx, &self.bucket(key), self.pace, now.0).await?;
-        tx.commit().await?;
+        let wait = throttles::look(tx, &self.bucket(key), self.pace, now.0).await?;
         Ok(wait.map_or(Ok(()), |wait| Err(TooMany(wait))))
     }
 
@@ -150,7 +149,9 @@ mod tests {
             .give_back(&stack.app, "1")
             .await
             .expect("gives back");
-        let looked = throttle.look(&stack.app, "1", at(10)).await;
+        let mut tx = stack.app.db.platform_tx().await.expect("begins");
+        let looked = throttle.look(&mut tx, "1", at(10)).await;
+        drop(tx);
         assert_eq!(looked.expect("looks"), Ok(()));
         assert_eq!(take("1", at(10)).await, Ok(()));
     }

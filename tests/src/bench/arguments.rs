@@ -4,10 +4,20 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
-const USAGE: &str = "usage: bench data-plane [--json FILE] [--node FILE]";
+const USAGE: &str =
+    "usage: bench data-plane [--json FILE] [--node FILE], or bench identity [--json FILE]";
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Subjects {
+    #[default]
+    DataPlane,
+    Identity,
+}
 
 #[derive(Debug, Default)]
 pub struct Arguments {
+    pub subjects: Subjects,
     /// Where the figures go as JSON, besides the table.
     pub json: Option<PathBuf>,
     /// A `gateway-node` program to be measured instead of one built from here: for comparing builds.
@@ -16,14 +26,19 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Self> {
-        if words.next().as_deref() != Some("data-plane") {
-            bail!(USAGE);
-        }
-        let mut arguments = Self::default();
+        let subjects = match words.next().as_deref() {
+            Some("data-plane") => Subjects::DataPlane,
+            Some("identity") => Subjects::Identity,
+            _ => bail!(USAGE),
+        };
+        let mut arguments = Self {
+            subjects,
+            ..Self::default()
+        };
         while let Some(word) = words.next() {
             let place = match word.as_str() {
                 "--json" => &mut arguments.json,
-                "--node" => &mut arguments.node,
+                "--node" if subjects == Subjects::DataPlane => &mut arguments.node,
                 _ => bail!("{word} is not known; {USAGE}"),
             };
             let file = words

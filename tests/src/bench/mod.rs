@@ -1,5 +1,6 @@
 //! What a request costs a gateway node with everything on, beside nginx doing its nearest
-//! equivalent and nginx forwarding only.
+//! equivalent and nginx forwarding only; what a token costs the control plane, beside another
+//! provider (`identity.rs`).
 //!
 //! Each subject runs alone on one core; clients, upstream and control plane run on another. All
 //! subjects take their turns in every round, so that whatever else the machine does meets them
@@ -7,6 +8,7 @@
 
 mod arguments;
 mod closed_loop;
+mod identity;
 mod machine;
 mod nginx;
 mod node;
@@ -22,7 +24,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use arguments::Arguments;
+use arguments::{Arguments, Subjects};
 use closed_loop::Wrk;
 use machine::{CoreTimes, Cores};
 use nginx::Nginx;
@@ -52,7 +54,12 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(until_stopped(run(&arguments)))
+        runtime.block_on(until_stopped(async {
+            match arguments.subjects {
+                Subjects::DataPlane => run(&arguments).await,
+                Subjects::Identity => identity::run(&arguments).await,
+            }
+        }))
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -21,7 +21,22 @@ pub struct Running(Child);
 impl Running {
     /// Starts a process on one core; this thread stays on `home`.
     pub fn start(command: &mut Command, core: usize, home: usize) -> anyhow::Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Self::spawn(command.stdout(Stdio::null()), core, home)
+    }
+
+    /// The same, with what it says on standard output.
+    pub fn start_talking(
+        command: &mut Command,
+        core: usize,
+        home: usize,
+    ) -> anyhow::Result<(Self, ChildStdout)> {
+        let mut running = Self::spawn(command.stdout(Stdio::piped()), core, home)?;
+        let stdout = running.0.stdout.take().context("a pipe")?;
+        Ok((running, stdout))
+    }
+
+    fn spawn(command: &mut Command, core: usize, home: usize) -> anyhow::Result<Self> {
+        command.stdin(Stdio::null());
         machine::pin_this_thread(core)?;
         let started = command.spawn();
         machine::pin_this_thread(home)?;

@@ -1,4 +1,5 @@
 //! `bench data-plane [--json FILE]`: what a request costs a gateway node, beside nginx.
+//! `bench identity [--json FILE]`: what a token costs the control plane, beside oidc-provider.
 
 #[cfg(target_os = "linux")]
 #[path = "../bench/mod.rs"]

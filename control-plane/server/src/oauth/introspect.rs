@@ -23,9 +23,9 @@ pub(super) async fn introspect(
     body: Bytes,
 ) -> Result<Response, OauthError> {
     let form = token::form(&headers, &body)?;
-    limits::check_failures(&app, address, now).await?;
     let text = form.require("token", "token is missing")?;
     let mut tx = app.db.platform_tx().await?;
+    limits::check_failures(&mut tx, address, now).await?;
     let client = match client_auth::authenticate(&mut tx, &headers, &form, now).await {
         Ok(client) => client,
         Err(error) => {

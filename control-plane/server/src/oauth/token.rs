@@ -31,8 +31,10 @@ pub(super) async fn token(
     body: Bytes,
 ) -> Result<Response, OauthError> {
     let form = form(&headers, &body)?;
-    limits::check_failures(&app, address, now).await?;
-    let answer = match answer(&app, &headers, &form, now).await {
+    // One transaction for all that a token takes: each more is two round trips.
+    let mut tx = app.db.platform_tx().await?;
+    limits::check_failures(&mut tx, address, now).await?;
+    let answer = match answer(&app, tx, (&headers, &form), now).await {
         Ok(answer) => answer,
         Err(error) => {
             if matches!(error.code, Code::InvalidClient | Code::InvalidGrant) {
@@ -66,12 +68,11 @@ pub(super) fn form(headers: &HeaderMap, body: &[u8]) -> Result<Parameters, Oauth
 
 async fn answer(
     app: &App,
-    headers: &HeaderMap,
-    form: &Parameters,
+    mut tx: PlatformTx,
+    (headers, form): (&HeaderMap, &Parameters),
     now: Now,
 ) -> Result<TokenAnswer, OauthError> {
     let kind = form.require("grant_type", "grant_type is missing")?;
-    let mut tx = app.db.platform_tx().await?;
     let client = client_auth::authenticate(&mut tx, headers, form, now).await?;
     let grant = match kind {
         "authorization_code" => Grant::AuthorizationCode,
