@@ -260,7 +260,7 @@ impl Account {
         Self {
             errors: FormErrors::of("current_password", "This is not your password."),
             lock: Some(Lock {
-                until: samples::ahead(Duration::minutes(17)),
+                until: crate::format::absolute(samples::NOW + Duration::minutes(17)),
                 reason: "6 wrong passwords or codes".to_owned(),
             }),
             tokens: Vec::new(),

@@ -61,7 +61,8 @@ pub struct UserDetail {
 /// A pause of sign-in by password.
 #[derive(Debug, Clone)]
 pub struct Lock {
-    pub until: Moment,
+    /// `22 Nov 2026, 14:20 UTC`.
+    pub until: String,
     /// `5 wrong passwords or codes`.
     pub reason: String,
 }
@@ -84,6 +85,11 @@ pub struct NewUser {
     pub errors: FormErrors,
 }
 
+/// What stands beside the field of an import.
+const HINT: &str = "CSV whose first line names its columns, or one JSON object on each line, with: \
+    email, name, email_confirmed (true or false), password_hash, tenant_id and role, attributes \
+    (JSON). Only email is needed.";
+
 /// `GET`, `POST /admin/users/import`; the POST answers with the report in place.
 #[derive(Clone, Template)]
 #[template(path = "users/import.html")]
@@ -96,7 +102,7 @@ pub struct ImportUsers {
 
 #[derive(Debug, Clone)]
 pub struct ImportReport {
-    /// `2 people created, 1 known before, 1 refused.`
+    /// `2 created, 1 known before, 1 refused.`
     pub summary: String,
     pub tone: Tone,
     pub lines: Vec<ImportLine>,
@@ -186,7 +192,7 @@ impl UserDetail {
             platform_role: Some("Auditor".to_owned()),
             password: "Set".to_owned(),
             lock: Some(Lock {
-                until: samples::ahead(Duration::minutes(17)),
+                until: crate::format::absolute(samples::NOW + Duration::minutes(17)),
                 reason: "6 wrong passwords or codes".to_owned(),
             }),
             disabled_at: None,
@@ -288,7 +294,7 @@ impl ImportUsers {
             },
             errors: FormErrors::of("people", "Line 1 names no column email."),
             report: Some(ImportReport {
-                summary: "1 person created, 1 known before, 1 refused.".to_owned(),
+                summary: "1 created, 1 known before, 1 refused.".to_owned(),
                 tone: Tone::Warning,
                 lines: vec![
                     line(1, samples::PERSON, Badge::new(Tone::Good, "Created"), ""),

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use store::PlatformTx;
 use store::users::ListedUser;
 use time::OffsetDateTime;
-use web::format::{moment, rfc3339};
+use web::format::{absolute, rfc3339};
 use web::pages::users::Lock;
 
 use crate::action::{self, ActionError, Change};
@@ -214,7 +214,7 @@ fn shown(user: &User) -> Value {
 pub(crate) fn lock(user: &User, now: Now) -> Option<Lock> {
     let until = user.locked_until.filter(|until| now.0 < *until)?;
     Some(Lock {
-        until: moment(until, now.0),
+        until: absolute(until),
         reason: format!("{} wrong passwords or codes", user.failed_sign_ins),
     })
 }
