@@ -69,7 +69,7 @@ pub struct OpenInvitation {
 pub struct Inviter {
     pub user: UserId,
     pub email: String,
-    /// `None`: no member any more, or disabled.
+    /// `None`: no member any more, or disabled, here or everywhere.
     pub role: Option<Role>,
     pub platform_role: Option<PlatformRole>,
 }
@@ -222,7 +222,8 @@ pub async fn find_open(
         left join users u on u.id = i.invited_by
         left join members m
             on m.tenant_id = i.tenant_id and m.user_id = i.invited_by and m.status = 'active'
-        left join platform_members p on p.user_id = i.invited_by
+                and u.disabled_at is null
+        left join platform_members p on p.user_id = i.invited_by and u.disabled_at is null
         where i.hash = $1 and i.expires_at > $2 and t.status = 'active' for update of i"#,
         &hash[..],
         now

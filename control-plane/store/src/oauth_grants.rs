@@ -261,9 +261,9 @@ pub struct Holder {
 }
 
 /// `None`: the person is no member any more or disabled, here or everywhere, or the tenant is
-/// suspended. The member stays as they are until the transaction ends: who takes something from them waits for tokens that
-/// still say it, and cuts these off. Served by `members_user_key`, `group_members_member` and the
-/// primary key of `subscription_apis`.
+/// suspended. The member stays as they are until the transaction ends: who takes something from them
+/// waits for tokens that still say it, and cuts these off. Served by `members_user_key`,
+/// `group_members_member` and the primary key of `subscription_apis`.
 pub async fn find_holder(
     tx: &mut PlatformTx,
     tenant: TenantId,

@@ -286,3 +286,24 @@ async fn invitations_that_ran_out_long_ago_are_cleared() {
         assert_eq!(items.len(), left, "after {days} days");
     }
 }
+
+#[tokio::test]
+async fn an_invitation_of_somebody_who_is_disabled_everywhere_opens_nothing() {
+    let world = World::new().await;
+    let bob = world
+        .stack
+        .member(world.tenant, "bob@example.com", Role::Owner)
+        .await;
+    let theirs = world.stack.program_of(bob, &[]).await;
+    let input = json!({"email": EMAIL, "role": "viewer"});
+    let made = theirs.post(&world.list(), input).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let link = world.link(EMAIL).await;
+    assert_eq!(world.stack.browser().get(&link).await.status, 200);
+    let mut tx = world.stack.app.db.platform_tx().await.expect("begins");
+    let now = crate::clock::Now::read().0;
+    let disabled = store::users::disable(&mut tx, bob, now).await;
+    disabled.expect("is disabled");
+    tx.commit().await.expect("commits");
+    assert_eq!(world.stack.browser().get(&link).await.status, 404);
+}
