@@ -36,7 +36,6 @@ pub async fn start(
             .env("DATABASE_URL", &database_url)
             .env("PUBLIC_URL", &url)
             .env("LISTEN_ADDR", address.to_string())
-            .env("LOG", "error")
             .env("SECRET_KEY", "5a".repeat(32))
             .stderr(Stdio::null());
         command

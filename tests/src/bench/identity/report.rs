@@ -51,7 +51,7 @@ impl Figures {
     fn statements_per_token(&self) -> f64 {
         let own = self.statements.iter();
         let own = own.filter(|(_, statement)| !statement.is_of_transaction());
-        own.map(|(per_token, _)| per_token).sum()
+        own.fold(0.0, |sum, (per_token, _)| sum + per_token)
     }
 
     fn as_json(&self) -> Value {
@@ -183,6 +183,11 @@ impl Report {
             }
             writeln!(out)?;
         }
+        writeln!(
+            out,
+            "oidc-provider keeps no access tokens: a token of client_credentials takes it no \
+             statement, and cannot be refused before it expires.\n"
+        )?;
         self.print_statements(out)
     }
 
