@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
+use web::language::Language;
+
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
@@ -18,7 +20,16 @@ fn main() -> Result<()> {
         fs::write(folder.join(&url[1..]), asset.bytes)?;
     }
     let mut index = String::from("<!doctype html><title>Tollgate pages</title><ul>");
+    let mut pages: Vec<(String, String)> = Vec::new();
     for (name, html) in web::samples::all()? {
+        pages.push((name.to_owned(), html));
+    }
+    for language in Language::ALL {
+        for (name, html) in web::samples::hosted(language)? {
+            pages.push((format!("{name}.{}", language.tag()), html));
+        }
+    }
+    for (name, html) in pages {
         // Opened from files, absolute addresses would lead to the root of the disk.
         let html = html.replace("\"/static/", "\"static/");
         fs::write(folder.join(format!("{name}.html")), html)?;

@@ -5,6 +5,7 @@ pub mod account;
 pub mod api_keys;
 pub mod apis;
 pub mod audit;
+pub mod branding;
 pub mod confirm;
 mod edition;
 pub mod groups;
@@ -29,17 +30,36 @@ pub mod users;
 use std::collections::BTreeMap;
 
 use domain::field::FieldError;
+use domain::password::{CHARS_MAX, CHARS_MIN};
+
 pub use edition::seen;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
+
+use crate::language::{Language, Message};
 
 /// Messages by field name; [`FormErrors::FORM`] names the form as a whole. What only a database
 /// can know ("this name is taken") is added with [`FormErrors::insert`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FormErrors {
-    messages: BTreeMap<String, String>,
+    messages: BTreeMap<String, Wrong>,
     /// What is saved now in the fields where something else was typed.
     saved: BTreeMap<String, Vec<String>>,
+}
+
+/// What is wrong with a field, in words, and the text it can be had from in other languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wrong {
+    text: String,
+    message: Option<Message>,
+}
+
+impl From<FieldError> for FormErrors {
+    fn from(error: FieldError) -> Self {
+        let mut errors = Self::default();
+        errors.add(error);
+        errors
+    }
 }
 
 impl FormErrors {
@@ -55,9 +75,37 @@ impl FormErrors {
 
     /// Keeps the first message of a field.
     pub fn insert(&mut self, field: &str, message: impl Into<String>) {
-        self.messages
-            .entry(field.to_owned())
-            .or_insert_with(|| message.into());
+        self.keep(field, message.into(), None);
+    }
+
+    /// Keeps the first message of a field, which is there in every language.
+    pub fn say(&mut self, field: &str, message: Message) {
+        let text = Language::default().say(&message);
+        self.keep(field, text, Some(message));
+    }
+
+    /// An error whose text is there in every language.
+    #[must_use]
+    pub fn of_message(field: &str, message: Message) -> Self {
+        let mut errors = Self::default();
+        errors.say(field, message);
+        errors
+    }
+
+    /// With messages in this language, as far as they are there in it.
+    #[must_use]
+    pub fn in_language(mut self, language: Language) -> Self {
+        for wrong in self.messages.values_mut() {
+            if let Some(message) = &wrong.message {
+                wrong.text = language.say(message);
+            }
+        }
+        self
+    }
+
+    fn keep(&mut self, field: &str, text: String, message: Option<Message>) {
+        let wrong = || Wrong { text, message };
+        self.messages.entry(field.to_owned()).or_insert_with(wrong);
     }
 
     /// Keeps what a value type found wrong, beside the form's field. Of nested fields the dots
@@ -79,7 +127,8 @@ impl FormErrors {
             field.push('_');
             field.push_str(part);
         }
-        self.insert(&field, error.message);
+        let message = translated(&field, error.code);
+        self.keep(&field, error.message, message);
     }
 
     /// Keeps the error of a check whose value is not needed.
@@ -98,7 +147,7 @@ impl FormErrors {
 
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&str> {
-        self.messages.get(field).map(String::as_str)
+        self.messages.get(field).map(|wrong| wrong.text.as_str())
     }
 
     /// The message about the form as a whole.
@@ -121,6 +170,25 @@ impl FormErrors {
             Err(self)
         }
     }
+}
+
+/// The text of what a value type finds wrong on pages that are there in several languages, by its
+/// stable code.
+fn translated(field: &str, code: &str) -> Option<Message> {
+    const NAME_CHARS_MAX: usize = 100;
+    Some(match (field, code) {
+        ("email" | "code", "invalid") => Message::new("error-email-invalid"),
+        ("password", "too_short") => Message::new("error-too-short").with("count", CHARS_MIN),
+        ("password", "too_long") => Message::new("error-too-long").with("count", CHARS_MAX),
+        ("password", "too_personal") => Message::new("error-password-personal"),
+        ("password", "too_common") => Message::new("error-password-common"),
+        ("name" | "tenant_name", "required") => Message::new("error-required"),
+        ("name" | "tenant_name", "too_long") => {
+            Message::new("error-too-long").with("count", NAME_CHARS_MAX)
+        }
+        ("name" | "tenant_name", "invalid") => Message::new("error-line-invalid"),
+        _ => return None,
+    })
 }
 
 /// One option of a select, a radio group or a list of checkboxes.

@@ -1,8 +1,27 @@
 //! What stands around every page: who is signed in, where they are, what just happened.
 
+use crate::brand::Brand;
+use crate::forms::FormErrors;
+use crate::language::{Language, Message, Value};
+
+/// How the visitor came to this page, as far as pages for people of applications show it.
+#[derive(Debug, Clone, Default)]
+pub struct Way {
+    pub language: Language,
+    /// This page's address, to come back to in another language; none: it cannot be shown again.
+    pub here: Option<String>,
+    /// Where to go on after signing in or up: an application's request, an invitation.
+    pub next: Option<String>,
+    /// The same as the query of a link, with its question mark; may be empty.
+    pub next_query: String,
+    /// Of the tenant whose application leads here, or that invites.
+    pub brand: Option<Brand>,
+}
+
 /// The frame of a page. `csrf_token` goes into every form that changes something.
 #[derive(Debug, Clone)]
 pub struct Shell {
+    pub way: Way,
     pub csrf_token: String,
     /// The signed-in person's email address.
     pub person: Option<String>,
@@ -133,6 +152,40 @@ pub struct NavItem {
 }
 
 impl Shell {
+    /// The text of a key in the visitor's language.
+    #[must_use]
+    pub fn text(&self, key: &str) -> String {
+        self.way.language.text(key)
+    }
+
+    /// The same with one value in it.
+    #[must_use]
+    pub fn text_with(&self, key: &str, name: &'static str, value: impl Into<Value>) -> String {
+        self.say(&Message::new(key.to_owned()).with(name, value))
+    }
+
+    #[must_use]
+    pub fn say(&self, message: &Message) -> String {
+        self.way.language.say(message)
+    }
+
+    /// Messages beside fields in the visitor's language.
+    #[must_use]
+    pub fn translated(&self, errors: &FormErrors) -> FormErrors {
+        errors.clone().in_language(self.way.language)
+    }
+
+    /// A text in two pieces: what stands before and after the value of this name, which the page
+    /// sets off.
+    #[must_use]
+    pub fn around(&self, key: &str, name: &'static str) -> (String, String) {
+        let text = self.text_with(key, name, PLACE);
+        match text.split_once(PLACE) {
+            Some((before, after)) => (before.to_owned(), after.to_owned()),
+            None => (text, String::new()),
+        }
+    }
+
     /// Entries of the navigation, in order; none outside the console.
     #[must_use]
     pub fn items(&self) -> Vec<NavItem> {
@@ -159,6 +212,9 @@ impl Shell {
         }
     }
 }
+
+/// Stands in no text.
+const PLACE: &str = "\u{fffc}";
 
 impl TenantNav {
     fn items(&self) -> Vec<NavItem> {

@@ -10,9 +10,11 @@
 //! [`samples::all`] renders every page in every state.
 
 pub mod assets;
+pub mod brand;
 pub mod chart;
 pub mod format;
 pub mod forms;
+pub mod language;
 pub mod layout;
 pub mod pages;
 pub mod qr;

@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod apis;
 pub mod audit;
 pub mod authenticator;
+pub mod branding;
 pub mod confirm;
 pub mod consent;
 pub mod groups;

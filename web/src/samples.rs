@@ -3,15 +3,18 @@
 
 mod all;
 
-pub use all::all;
+pub use all::{all, hosted};
 
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
+use domain::branding::Colour;
+
+use crate::brand::{self, Brand, Scope};
 use crate::chart::{Bucket, StatusCounts};
 use crate::format::{self, Moment};
 use crate::forms::Choice;
-use crate::layout::{Nav, OperatorNav, OperatorTab, Shell, TenantLink, TenantNav, TenantTab};
+use crate::layout::{Nav, OperatorNav, OperatorTab, Shell, TenantLink, TenantNav, TenantTab, Way};
 
 /// The instant at which all samples are rendered.
 pub const NOW: OffsetDateTime = datetime!(2026-11-22 14:03:00 UTC);
@@ -30,8 +33,24 @@ pub(crate) fn ahead(length: Duration) -> Moment {
     format::moment(NOW + length, NOW)
 }
 
+pub(crate) fn brand() -> Brand {
+    let accent = Colour([0x0b, 0x7a, 0x4b]);
+    Brand {
+        name: "Northwind".to_owned(),
+        logo: Some("/branding/ten_1/logo-0a.png".to_owned()),
+        stylesheet: Some(brand::stylesheet_url(accent, Scope::Page)),
+        support_url: Some("https://northwind.example/help".to_owned()),
+        privacy_url: Some("https://northwind.example/privacy".to_owned()),
+        terms_url: Some("https://northwind.example/terms?a=\"b".to_owned()),
+    }
+}
+
 pub(crate) fn public_shell() -> Shell {
     Shell {
+        way: Way {
+            here: Some("/login?next=%2F".to_owned()),
+            ..Way::default()
+        },
         csrf_token: "sample-csrf-token".to_owned(),
         person: None,
         flash: None,

@@ -125,10 +125,8 @@ function sendCredential(form, credential) {
 function sayPasskeyFailed(form, cause) {
   delete form.dataset.sent;
   const error = form.querySelector("[data-passkey-error]");
-  error.textContent =
-    cause.name === "InvalidStateError"
-      ? "This device has a passkey for your account already."
-      : "The device did not answer. Try again, or choose another way.";
+  // The text is the page's own, in its language.
+  if (cause.name === "InvalidStateError" && error.dataset.known) error.textContent = error.dataset.known;
   error.hidden = false;
 }
 
@@ -168,6 +166,24 @@ if (making && window.PublicKeyCredential) {
     }
   });
 }
+// To see what one types; a form that is sent holds a password again, so that browsers offer to keep it.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-reveal]");
+  const field = button && document.getElementById(button.dataset.reveal);
+  if (!field) return;
+  const isShown = field.type === "password";
+  field.type = isShown ? "text" : "password";
+  button.setAttribute("aria-pressed", String(isShown));
+});
+document.addEventListener("submit", (event) => {
+  for (const button of event.target.querySelectorAll("button[data-reveal]")) {
+    document.getElementById(button.dataset.reveal).type = "password";
+  }
+});
+
+// Where something is wrong is where one goes on typing.
+const wrong = document.querySelector("main [aria-invalid=true]");
+if (wrong) (wrong.matches("fieldset") ? wrong.querySelector("input") : wrong).focus();
 
 // On a phone the sections are a strip: show where we are.
 const strip = document.querySelector(".nav");

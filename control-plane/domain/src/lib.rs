@@ -10,6 +10,7 @@ pub mod api_key;
 pub mod audit;
 pub mod authenticator;
 pub mod authorizer;
+pub mod branding;
 pub mod compile;
 pub mod conflict;
 pub mod email;

@@ -66,7 +66,7 @@ impl NewPassword {
         let words = words(email);
         if is_made_of(&words, &lower) {
             let message = "Leave your address and our name out: whoever guesses begins with them.";
-            return wrong("too_common", message.to_owned());
+            return wrong("too_personal", message.to_owned());
         }
         if is_saying(&lower) || is_guessable(&text, &words) {
             let message = "This is one of the first that is tried. Take a few words that do not \
@@ -165,10 +165,10 @@ mod tests {
             ("qwertyuiopasdfghjkl", Some("too_common")),
             ("123456789012345678", Some("too_common")),
             ("abcabcabcabcabcabc", Some("too_common")),
-            ("tollgatetollgate", Some("too_common")),
-            ("lovelacenorthwind", Some("too_common")),
-            ("adalovelace2024!!", Some("too_common")),
-            ("my ada.lovelace@northwind.example", Some("too_common")),
+            ("tollgatetollgate", Some("too_personal")),
+            ("lovelacenorthwind", Some("too_personal")),
+            ("adalovelace2024!!", Some("too_personal")),
+            ("my ada.lovelace@northwind.example", Some("too_personal")),
             ("ada and the seven umbrellas", None),
             ("!@#$%^&*()!@#$%^&*()", Some("too_common")),
             ("k@9(x{2[q<7!m|4$z+w%", None),

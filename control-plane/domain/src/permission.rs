@@ -71,6 +71,8 @@ const NOBODY: &[Role] = &[];
 actions! {
     ShowTenant = "tenant.show", Tenant, Read, EVERYBODY;
     RenameTenant = "tenant.rename", Tenant, Write, ADMINS;
+    ShowBranding = "branding.show", Tenant, Read, EVERYBODY;
+    UpdateBranding = "branding.update", Tenant, Write, ADMINS;
     ListMembers = "members.list", Tenant, Read, EVERYBODY;
     AddMember = "members.add", Tenant, Write, ADMINS;
     UpdateMember = "members.update", Tenant, Write, ADMINS;

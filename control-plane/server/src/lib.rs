@@ -13,6 +13,7 @@ mod app;
 mod audit_events;
 mod authority;
 mod authorizers;
+mod branding;
 mod checks;
 mod client_address;
 mod clock;

@@ -6,6 +6,9 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// How details start that tell an application's developer what its link to us lacks.
+pub const WRONG_LINK: &str = "the application sent you here with a wrong link: ";
+
 /// A problem as its caller sees it: public text and stable code. The cause goes to the log.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -80,6 +83,12 @@ impl Problem {
 
     pub fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, detail)
+    }
+
+    /// What an application sent somebody here with cannot be followed.
+    pub fn wrong_link(reason: &str) -> Self {
+        let detail = format!("{WRONG_LINK}{reason}");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
     }
 
     pub fn not_found(what: &str) -> Self {

@@ -12,6 +12,7 @@ pub mod apis;
 pub mod audit;
 pub mod authenticators;
 pub mod authorizers;
+pub mod branding;
 pub mod chunks;
 pub mod compile;
 mod db;

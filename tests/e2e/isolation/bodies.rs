@@ -32,6 +32,7 @@ pub(super) fn of(method: &str, path: &str) -> Value {
         ("POST", "/tenants/{tenant}/invitations") => {
             json!({ "email": "mallory@example.com", "role": "admin" })
         }
+        ("PUT", "/tenants/{tenant}/branding") => json!({ "name": "Taken over" }),
         ("POST", "/tenants/{tenant}/groups") => json!({ "name": "Taken over" }),
         ("PATCH", "/tenants/{tenant}/groups/{group}") => json!({ "name": "Taken over too" }),
         ("POST", "/tenants/{tenant}/subscriptions") => {

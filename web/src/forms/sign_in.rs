@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{FormErrors, required};
+use super::FormErrors;
+use crate::language::Message;
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
@@ -57,16 +58,14 @@ impl SignInForm {
     pub fn parse(&self) -> Result<SignIn, FormErrors> {
         let mut errors = FormErrors::default();
         let parsed = SignIn {
-            email: required(
-                &mut errors,
-                "email",
-                &self.email,
-                "Enter your email address.",
-            ),
+            email: self.email.trim().to_owned(),
             password: self.password.clone(),
         };
+        if parsed.email.is_empty() {
+            errors.say("email", Message::new("error-email-required"));
+        }
         if self.password.is_empty() {
-            errors.insert("password", "Enter your password.");
+            errors.say("password", Message::new("error-password-required"));
         }
         errors.or(parsed)
     }

@@ -5,7 +5,8 @@ use domain::password::NewPassword;
 use domain::user::PersonName;
 use serde::Deserialize;
 
-use super::{FormErrors, required};
+use super::FormErrors;
+use crate::language::Message;
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
@@ -48,13 +49,11 @@ impl SignUpForm {
                 .passkey
                 .is_empty()
                 .then(|| new_password(&mut errors, &self.email, &self.password)),
-            tenant_name: required(
-                &mut errors,
-                "tenant_name",
-                &self.tenant_name,
-                "Enter the name of your company or team.",
-            ),
+            tenant_name: self.tenant_name.trim().to_owned(),
         };
+        if parsed.tenant_name.is_empty() {
+            errors.say("tenant_name", Message::new("error-tenant-required"));
+        }
         errors.or(parsed)
     }
 
@@ -133,7 +132,7 @@ pub(crate) fn code(errors: &mut FormErrors, field: &str, raw: &str) -> String {
         .filter(|c| !c.is_whitespace() && *c != '-')
         .collect();
     if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        errors.insert(field, "Enter the six digits from the email.");
+        errors.say(field, Message::new("error-code-format"));
     }
     digits
 }

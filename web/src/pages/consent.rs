@@ -4,6 +4,7 @@
 use askama::Template;
 
 use crate::forms::{Choice, FormErrors};
+use crate::language::Message;
 use crate::layout::Shell;
 use crate::samples;
 
@@ -47,6 +48,15 @@ pub struct GoOn {
 }
 
 impl Consent {
+    /// Who wants what.
+    fn asks(&self) -> String {
+        let message = Message::new("consent-sub")
+            .with("client", &self.client)
+            .with("publisher", &self.publisher)
+            .with("email", &self.email);
+        self.shell.say(&message)
+    }
+
     #[must_use]
     pub fn sample() -> Self {
         Self {
@@ -79,7 +89,7 @@ impl Consent {
     pub fn sample_choice() -> Self {
         Self {
             scopes: Vec::new(),
-            errors: FormErrors::of("tenant", "Choose one of them."),
+            errors: FormErrors::of_message("tenant", Message::new("error-choose-tenant")),
             ..Self::sample()
         }
     }

@@ -5,6 +5,7 @@ use domain::password::CHARS_MIN;
 
 use crate::forms::FormErrors;
 use crate::forms::invitations::AcceptForm;
+use crate::language::Message;
 use crate::layout::Shell;
 use crate::samples;
 
@@ -26,7 +27,9 @@ pub struct AcceptInvitation {
     pub shell: Shell,
     /// The name of the tenant that invites.
     pub tenant: String,
-    /// `Owner`, `Admin`, `Developer`, `Viewer`, `User`.
+    /// Whom the invitation is to: password managers keep it with the password.
+    pub email: String,
+    /// The key of the role's name, such as `role-developer`.
     pub role: String,
     /// This page's own.
     pub path: String,
@@ -41,7 +44,8 @@ impl AcceptInvitation {
         Self {
             shell: samples::public_shell(),
             tenant: "Northwind Freight".to_owned(),
-            role: "Developer".to_owned(),
+            email: samples::PERSON.to_owned(),
+            role: "role-developer".to_owned(),
             path: "/invitations/0a1b".to_owned(),
             visitor: Invited::Newcomer,
             form: AcceptForm::default(),
@@ -51,11 +55,9 @@ impl AcceptInvitation {
 
     #[must_use]
     pub fn sample_errors() -> Self {
-        let mut errors = FormErrors::of("name", "Enter a value.");
-        errors.insert(
-            "password",
-            "Use at least 15 characters. A few words will do.",
-        );
+        let mut errors = FormErrors::of_message("name", Message::new("error-required"));
+        let short = Message::new("error-too-short").with("count", CHARS_MIN);
+        errors.say("password", short);
         Self {
             tenant: samples::HOSTILE.to_owned(),
             form: AcceptForm {

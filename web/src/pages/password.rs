@@ -4,6 +4,7 @@ use askama::Template;
 use domain::password::CHARS_MIN;
 
 use crate::forms::FormErrors;
+use crate::language::Message;
 use crate::layout::Shell;
 use crate::samples;
 
@@ -55,7 +56,7 @@ impl ResetPassword {
     pub fn sample_errors() -> Self {
         Self {
             code: "<script>".to_owned(),
-            errors: FormErrors::of("code", "Enter the six digits from the email."),
+            errors: FormErrors::of_message("code", Message::new("error-code-format")),
             ..Self::sample()
         }
     }

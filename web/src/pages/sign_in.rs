@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::forms::FormErrors;
 use crate::forms::sign_in::SignInForm;
+use crate::language::Message;
 use crate::layout::{Flash, Shell, Tone};
 use crate::samples;
 
@@ -56,7 +57,7 @@ impl SecondStep {
     pub fn sample_recovery() -> Self {
         Self {
             is_recovery: true,
-            errors: FormErrors::of("code", "This code is not right, or was used already."),
+            errors: FormErrors::of_message("code", Message::new("error-second-step")),
             ..Self::sample()
         }
     }
@@ -87,7 +88,7 @@ impl SignIn {
         let mut shell = samples::public_shell();
         shell.flash = Some(Flash {
             tone: Tone::Good,
-            text: "Your password is changed. Sign in with the new one.".to_owned(),
+            text: shell.text("reset-done"),
         });
         Self {
             shell,
@@ -101,6 +102,30 @@ impl SignIn {
         }
     }
 
+    /// On the way to an application of a tenant that has a look of its own.
+    #[must_use]
+    pub fn sample_branded() -> Self {
+        let mut shell = samples::public_shell();
+        shell.way.brand = Some(samples::brand());
+        Self {
+            shell,
+            form: SignInForm {
+                email: samples::PERSON.to_owned(),
+                ..SignInForm::default()
+            },
+            ..Self::sample()
+        }
+    }
+
+    /// Somebody who is about to change how they sign in.
+    #[must_use]
+    pub fn sample_again() -> Self {
+        Self {
+            is_again: true,
+            ..Self::sample()
+        }
+    }
+
     #[must_use]
     pub fn sample_errors() -> Self {
         Self {
@@ -111,11 +136,8 @@ impl SignIn {
                 next: "/t/ten_1".to_owned(),
                 way: String::new(),
             },
-            errors: FormErrors::of(
-                FormErrors::FORM,
-                "Email or password is not right. After several attempts, sign-in pauses for a while.",
-            ),
-            is_again: true,
+            errors: FormErrors::of_message(FormErrors::FORM, Message::new("error-sign-in")),
+            is_again: false,
             has_passkeys: false,
             sign_up_href: None,
             ways: vec![Way {

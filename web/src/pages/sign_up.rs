@@ -5,6 +5,7 @@ use domain::password::CHARS_MIN;
 
 use crate::forms::FormErrors;
 use crate::forms::sign_up::SignUpForm;
+use crate::language::Message;
 use crate::layout::{Flash, Shell, Tone};
 use crate::samples;
 
@@ -103,7 +104,7 @@ impl ConfirmSignUp {
         let mut shell = samples::public_shell();
         shell.flash = Some(Flash {
             tone: Tone::Neutral,
-            text: "A new code is on its way.".to_owned(),
+            text: shell.text("confirm-resent"),
         });
         Self {
             shell,
@@ -119,7 +120,7 @@ impl ConfirmSignUp {
     pub fn sample_errors() -> Self {
         Self {
             code: "123".to_owned(),
-            errors: FormErrors::of("code", "This code has expired: ask for a new one."),
+            errors: FormErrors::of_message("code", Message::new("error-code-wrong")),
             has_outbox: false,
             ..Self::sample()
         }

@@ -2,8 +2,9 @@
 
 use askama::Template;
 
+use crate::language::Language;
 use crate::pages::{
-    account, admin, api_keys, apis, audit, authenticator, confirm, consent, groups,
+    account, admin, api_keys, apis, audit, authenticator, branding, confirm, consent, groups,
     identity_providers, invitations, landing, members, nodes, oauth_clients, outbox, overview,
     passkeys, password, plan_requests, plans, problem, routes, settings, sign_in, sign_up,
     tenant_domains, tenants, token_keys, upstreams, usage, users,
@@ -14,6 +15,7 @@ type Rendered = Vec<(&'static str, String)>;
 /// `(name, HTML)` of every page in every state.
 pub fn all() -> Result<Rendered, askama::Error> {
     let mut pages = public()?;
+    pages.extend(hosted(Language::English)?);
     pages.extend(tenant()?);
     pages.extend(operator()?);
     Ok(pages)
@@ -25,25 +27,6 @@ fn public() -> Result<Rendered, askama::Error> {
         (
             "landing-signed-in",
             landing::Landing::sample_signed_in().render()?,
-        ),
-        ("signup", sign_up::SignUp::sample().render()?),
-        ("signup-errors", sign_up::SignUp::sample_errors().render()?),
-        (
-            "signup-application",
-            sign_up::SignUp::sample_at_application().render()?,
-        ),
-        ("signup-closed", sign_up::SignUpClosed::sample().render()?),
-        ("signup-confirm", sign_up::ConfirmSignUp::sample().render()?),
-        (
-            "signup-confirm-errors",
-            sign_up::ConfirmSignUp::sample_errors().render()?,
-        ),
-        ("login", sign_in::SignIn::sample().render()?),
-        ("login-errors", sign_in::SignIn::sample_errors().render()?),
-        ("login-code", sign_in::SecondStep::sample().render()?),
-        (
-            "login-recovery",
-            sign_in::SecondStep::sample_recovery().render()?,
         ),
         (
             "authenticator",
@@ -67,13 +50,6 @@ fn public() -> Result<Rendered, askama::Error> {
             "account-email-confirm",
             account::ConfirmEmail::sample().render()?,
         ),
-        ("logout", sign_in::SignOut::sample().render()?),
-        ("forgot", password::ForgotPassword::sample().render()?),
-        ("forgot-reset", password::ResetPassword::sample().render()?),
-        (
-            "forgot-reset-errors",
-            password::ResetPassword::sample_errors().render()?,
-        ),
         ("account", account::Account::sample().render()?),
         (
             "account-without-password",
@@ -89,32 +65,111 @@ fn public() -> Result<Rendered, askama::Error> {
             account::NewToken::sample_errors().render()?,
         ),
         ("token-created", account::TokenCreated::sample().render()?),
-        ("consent", consent::Consent::sample().render()?),
+    ])
+}
+
+/// Renders a sample as somebody sees it who reads this language.
+macro_rules! in_language {
+    ($language:expr, $sample:expr) => {{
+        let mut page = $sample;
+        page.shell.way.language = $language;
+        page.render()?
+    }};
+}
+
+/// What people of applications see, in every language that it is there in.
+pub fn hosted(language: Language) -> Result<Rendered, askama::Error> {
+    Ok(vec![
+        ("signup", in_language!(language, sign_up::SignUp::sample())),
+        (
+            "signup-errors",
+            in_language!(language, sign_up::SignUp::sample_errors()),
+        ),
+        (
+            "signup-confirm",
+            in_language!(language, sign_up::ConfirmSignUp::sample()),
+        ),
+        (
+            "signup-confirm-errors",
+            in_language!(language, sign_up::ConfirmSignUp::sample_errors()),
+        ),
+        ("login", in_language!(language, sign_in::SignIn::sample())),
+        (
+            "login-branded",
+            in_language!(language, sign_in::SignIn::sample_branded()),
+        ),
+        (
+            "login-errors",
+            in_language!(language, sign_in::SignIn::sample_errors()),
+        ),
+        ("logout", in_language!(language, sign_in::SignOut::sample())),
+        (
+            "forgot",
+            in_language!(language, password::ForgotPassword::sample()),
+        ),
+        (
+            "forgot-reset",
+            in_language!(language, password::ResetPassword::sample()),
+        ),
+        (
+            "forgot-reset-errors",
+            in_language!(language, password::ResetPassword::sample_errors()),
+        ),
+        (
+            "consent",
+            in_language!(language, consent::Consent::sample()),
+        ),
         (
             "consent-choice",
-            consent::Consent::sample_choice().render()?,
+            in_language!(language, consent::Consent::sample_choice()),
         ),
-        ("go-on", consent::GoOn::sample().render()?),
+        ("go-on", in_language!(language, consent::GoOn::sample())),
         (
             "invitation",
-            invitations::AcceptInvitation::sample().render()?,
+            in_language!(language, invitations::AcceptInvitation::sample()),
         ),
         (
             "invitation-errors",
-            invitations::AcceptInvitation::sample_errors().render()?,
+            in_language!(language, invitations::AcceptInvitation::sample_errors()),
         ),
         (
             "invitation-signed-in",
-            invitations::AcceptInvitation::sample_signed_in().render()?,
+            in_language!(language, invitations::AcceptInvitation::sample_signed_in()),
+        ),
+        (
+            "problem",
+            in_language!(language, problem::Problem::sample()),
         ),
         (
             "invitation-somebody-else",
-            invitations::AcceptInvitation::sample_somebody_else().render()?,
+            in_language!(
+                language,
+                invitations::AcceptInvitation::sample_somebody_else()
+            ),
         ),
-        ("problem", problem::Problem::sample().render()?),
+        (
+            "login-again",
+            in_language!(language, sign_in::SignIn::sample_again()),
+        ),
+        (
+            "login-code",
+            in_language!(language, sign_in::SecondStep::sample()),
+        ),
+        (
+            "login-recovery",
+            in_language!(language, sign_in::SecondStep::sample_recovery()),
+        ),
+        (
+            "signup-application",
+            in_language!(language, sign_up::SignUp::sample_at_application()),
+        ),
+        (
+            "signup-closed",
+            in_language!(language, sign_up::SignUpClosed::sample()),
+        ),
         (
             "problem-unavailable",
-            problem::Problem::sample_unavailable().render()?,
+            in_language!(language, problem::Problem::sample_unavailable()),
         ),
     ])
 }
@@ -225,6 +280,15 @@ fn tenant() -> Result<Rendered, askama::Error> {
         (
             "group-read-only",
             groups::GroupPage::sample_read_only().render()?,
+        ),
+        ("branding", branding::BrandingEditor::sample().render()?),
+        (
+            "branding-errors",
+            branding::BrandingEditor::sample_errors().render()?,
+        ),
+        (
+            "branding-read-only",
+            branding::BrandingEditor::sample_read_only().render()?,
         ),
         ("settings", settings::Settings::sample().render()?),
         (

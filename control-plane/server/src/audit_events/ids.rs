@@ -19,7 +19,7 @@ pub(crate) fn shown(noun: &str, id: Uuid) -> String {
         "plan" => PlanId(id).to_string(),
         "route" => RouteId(id).to_string(),
         "subscription" | "plan_request" => SubscriptionId(id).to_string(),
-        "tenant" => TenantId(id).to_string(),
+        "tenant" | "branding" => TenantId(id).to_string(),
         "upstream" => UpstreamId(id).to_string(),
         "user" => UserId(id).to_string(),
         "oauth_client" => ClientId(id).to_string(),

@@ -18,26 +18,25 @@ use store::PlatformTx;
 use store::invitations::OpenInvitation;
 use store::users::NewUser;
 use uuid::Uuid;
+use web::brand::Brand;
 use web::forms::FormErrors;
 use web::forms::invitations::AcceptForm;
+use web::language::Message;
 use web::layout::Tone;
 use web::pages::invitations::{AcceptInvitation, Invited};
 
+use super::role_key;
 use crate::action::{self, ActionError, Change, Subject};
 use crate::app::App;
 use crate::authority::Authority;
+use crate::branding;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
-use crate::members::role_text;
 use crate::page::{Anonymous, Answer, Failure, SignIn, amr, go_to, invalid, page};
 use crate::passwords::PasswordHash;
 use crate::people::{subject, too_many, wait_message};
 use crate::problem::Problem;
 use crate::throttle::{self, Network};
-
-const WRONG_ACCOUNT: &str = "This invitation is for another address. Sign out, and open the link \
-    again.";
-const HAS_ACCOUNT: &str = "You have an account already: sign in to accept.";
 
 pub(super) fn pages() -> Router<App> {
     Router::new().route("/invitations/{token}", get(show).post(accept))
@@ -70,23 +69,31 @@ fn gone() -> Problem {
     )
 }
 
-async fn open(tx: &mut PlatformTx, token: &str, now: Now) -> Result<OpenInvitation, Failure> {
+/// An invitation, and how the pages of the tenant that invites look.
+type Open = (OpenInvitation, Option<Brand>);
+
+async fn open(tx: &mut PlatformTx, token: &str, now: Now) -> Result<Open, Failure> {
     let hash = InvitationToken::presented(token).hash();
     let found = store::invitations::find_open(tx, &hash, now.0).await?;
     let backed = found.filter(|open| super::is_backed(&open.invitation, open.inviter.as_ref()));
-    Ok(backed.ok_or_else(gone)?)
+    let open = backed.ok_or_else(gone)?;
+    let brand = branding::of_tenant(tx, open.invitation.tenant_id).await?;
+    Ok((open, brand))
 }
 
 fn build(
     visitor: &Anonymous,
-    open: &OpenInvitation,
+    (open, brand): &Open,
     token: &str,
     (form, errors): (AcceptForm, FormErrors),
 ) -> AcceptInvitation {
+    let mut shell = visitor.shell();
+    shell.way.brand.clone_from(brand);
     AcceptInvitation {
-        shell: visitor.shell(),
+        shell,
         tenant: open.tenant.clone(),
-        role: role_text(open.invitation.role).to_owned(),
+        email: open.invitation.email.clone(),
+        role: role_key(open.invitation.role),
         path: format!("/invitations/{token}"),
         visitor: match &visitor.email {
             None => Invited::Newcomer,
@@ -117,13 +124,13 @@ async fn accept(
     // A password takes its time to hash: nobody waits for the invitation or a connection meanwhile.
     let newcomer = match &visitor.email {
         Some(_) => None,
-        None => match newcomer(&app, &form, &seen.invitation).await? {
+        None => match newcomer(&app, &form, &seen.0.invitation).await? {
             Ok(newcomer) => Some(newcomer),
             Err(errors) => return invalid(&answer(errors)),
         },
     };
     let mut tx = app.db.platform_tx().await?;
-    let held = open(&mut tx, &token, now).await?;
+    let (held, _) = open(&mut tx, &token, now).await?;
     let found = match (&visitor.email, newcomer) {
         (Some(email), _) => known(&mut tx, email, &held.invitation).await?,
         (None, Some(new)) => create(&mut tx, new, &visitor, now).await?,
@@ -145,13 +152,17 @@ async fn accept(
         };
         visitor.sign_in(&app, &who).await?;
     }
-    let text = format!("Welcome to {}.", held.tenant);
-    visitor.flash(Tone::Good, &text).await?;
+    let text = Message::new("invitation-welcome").with("tenant", &held.tenant);
+    visitor.flash(Tone::Good, &visitor.say(&text)).await?;
     match role {
         // Nothing of the console is theirs.
         Role::User => go_to("/account"),
         _ => go_to(&format!("/t/{}", held.invitation.tenant_id)),
     }
+}
+
+fn wrong(key: &'static str) -> FormErrors {
+    FormErrors::of_message(FormErrors::FORM, Message::new(key))
 }
 
 /// Somebody who is signed in, if the mail was to them.
@@ -165,7 +176,7 @@ async fn known(
     Ok(user
         .filter(|user| user.email == invitation.email)
         .filter(|user| user.email_confirmed_at.is_some() && !user.is_disabled())
-        .ok_or_else(|| FormErrors::of(FormErrors::FORM, WRONG_ACCOUNT)))
+        .ok_or_else(|| wrong("error-wrong-account")))
 }
 
 /// Somebody new, whose address the link has confirmed.
@@ -201,7 +212,7 @@ async fn create(
     now: Now,
 ) -> Result<Result<User, FormErrors>, Failure> {
     if store::users::find_by_email(tx, &new.email).await?.is_some() {
-        return Ok(Err(FormErrors::of(FormErrors::FORM, HAS_ACCOUNT)));
+        return Ok(Err(wrong("error-has-account")));
     }
     let row = NewUser {
         id: UserId(Uuid::now_v7()),

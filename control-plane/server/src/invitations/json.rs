@@ -7,6 +7,7 @@ use domain::id::{InvitationId, TenantId};
 use domain::invitation::Invitation;
 use domain::permission::Action;
 use domain::role::Role;
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -17,6 +18,7 @@ use crate::action::{ActionError, Tx};
 use crate::app::App;
 use crate::clock::Now;
 use crate::json::{self, At, Caller, Creation, Listed, Made, Nothing, PageQuery, Search, Stop};
+use crate::page::of_accept;
 
 pub(crate) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -89,19 +91,22 @@ async fn list(
     ))
 }
 
-/// Mails somebody a link with which they become a member; it works once, for 7 days.
+/// Mails somebody a link with which they become a member; it works once, for 7 days. The mail is in
+/// the language that `Accept-Language` asks for: English, German or French.
 #[utoipa::path(post, path = "/tenants/{tenant}/invitations", tag = "members",
     params(("tenant" = String, Path)), request_body = InvitationInput,
     responses((status = 201, body = InvitationView)))]
 async fn create(
     State(app): State<App>,
     At(tenant): At<TenantId>,
+    headers: HeaderMap,
     now: Now,
     creation: Creation<InvitationInput>,
 ) -> Result<Response, Stop> {
     let (mut work, caller, input) = creation.begin(&app).await?;
     let email = Email::parse(&input.email).map_err(ActionError::from)?;
-    let new = (tenant, &email, input.role);
+    let language = of_accept(&headers).unwrap_or_default();
+    let new = (tenant, &email, input.role, language);
     let made = super::create(&app, &caller.authority, &mut work.tx, new, now).await?;
     let at = Made {
         path: format!("/tenants/{tenant}/invitations/{}", made.id),
@@ -119,12 +124,14 @@ async fn create(
 async fn resend(
     State(app): State<App>,
     At((tenant, id)): At<(TenantId, InvitationId)>,
+    headers: HeaderMap,
     now: Now,
     creation: Creation<Nothing>,
 ) -> Result<Response, Stop> {
     let (mut work, caller, _) = creation.begin(&app).await?;
     let authority = &caller.authority;
-    let after = super::resend(&app, authority, &mut work.tx, (tenant, id), now).await?;
+    let which = (tenant, id, of_accept(&headers).unwrap_or_default());
+    let after = super::resend(&app, authority, &mut work.tx, which, now).await?;
     // Invitations have no edition: nothing of them is edited.
     let response = work.done(0, &InvitationView::of(&after)).await?;
     app.mailer.wake();

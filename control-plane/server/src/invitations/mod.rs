@@ -17,12 +17,13 @@ use serde_json::{Value, json};
 use store::Conn;
 use store::invitations::{Inviter, NewInvitation, Renewal};
 use uuid::Uuid;
+use web::language::{Language, Message};
 
 use crate::action::{self, ActionError, Change, Subject};
 use crate::app::App;
 use crate::authority::Authority;
 use crate::clock::Now;
-use crate::mail::{self, Letter};
+use crate::mail::{self, Translated};
 use crate::random;
 
 pub(crate) use json::api;
@@ -49,7 +50,7 @@ pub(crate) async fn create(
     app: &App,
     authority: &Authority,
     tx: &mut Conn,
-    (tenant, email, role): (TenantId, &Email, Role),
+    (tenant, email, role, language): (TenantId, &Email, Role, Language),
     now: Now,
 ) -> Result<Invitation, ActionError> {
     action::require_change_in(authority, tx, Action::CreateInvitation, tenant).await?;
@@ -64,7 +65,7 @@ pub(crate) async fn create(
         expires_at: now.0 + LIFETIME,
     };
     let made = store::invitations::insert(tx, tenant, &new, now.0).await?;
-    post(app, tx, (&made, &token)).await?;
+    post(app, tx, (&made, &token), language).await?;
     let change = (subject(&made), Change::created(&shown(&made)));
     action::audit(tx, authority, Action::CreateInvitation, change, now).await?;
     Ok(made)
@@ -75,7 +76,7 @@ pub(crate) async fn resend(
     app: &App,
     authority: &Authority,
     tx: &mut Conn,
-    (tenant, id): (TenantId, InvitationId),
+    (tenant, id, language): (TenantId, InvitationId, Language),
     now: Now,
 ) -> Result<Invitation, ActionError> {
     action::require_change_in(authority, tx, Action::CreateInvitation, tenant).await?;
@@ -89,7 +90,7 @@ pub(crate) async fn resend(
         expires_at: now.0 + LIFETIME,
     };
     let after = store::invitations::renew(tx, (tenant, id), &renewal, now.0).await?;
-    post(app, tx, (&after, &token)).await?;
+    post(app, tx, (&after, &token), language).await?;
     let change = (
         subject(&after),
         Change::updated(&shown(&before), &shown(&after)),
@@ -152,25 +153,29 @@ async fn post(
     app: &App,
     tx: &mut Conn,
     (invitation, token): (&Invitation, &InvitationToken),
+    language: Language,
 ) -> Result<(), ActionError> {
     let tenant = store::tenants::get(tx, invitation.tenant_id).await?;
     let to = Email::parse(&invitation.email)?;
-    let body = format!(
-        "You are invited to join {} as {}. To accept, open this link:\n\n    {}/invitations/{}\n\n\
-         It works once, until {}. If you do not know who invites you, ignore this mail.\n",
-        tenant.name,
-        crate::members::role_text(invitation.role).to_lowercase(),
-        app.public_url,
-        token.reveal(),
-        web::format::absolute(invitation.expires_at),
-    );
-    let letter = Letter {
+    let url = format!("{}/invitations/{}", app.public_url, token.reveal());
+    let body = Message::new("mail-invitation")
+        .with("tenant", &tenant.name)
+        .with("role", language.text(&role_key(invitation.role)))
+        .with("url", url)
+        .with("until", invitation.expires_at);
+    let letter = Translated {
         to: &to,
         tenant: Some(tenant.id),
-        subject: &format!("You are invited to {}", tenant.name),
-        body: &body,
+        language,
+        subject: Message::new("mail-invitation-subject").with("tenant", &tenant.name),
+        body,
     };
-    Ok(mail::post(tx, letter).await?)
+    Ok(mail::post_translated(tx, letter).await?)
+}
+
+/// The key of a role's name.
+fn role_key(role: Role) -> String {
+    format!("role-{role}")
 }
 
 fn subject(invitation: &Invitation) -> Subject<'_> {

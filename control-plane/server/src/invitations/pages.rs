@@ -134,7 +134,8 @@ async fn invite_as(
         .parse()
         .map_err(|_| FieldError::new("role", "invalid", "Choose one of the options."))?;
     let mut tx = Tx::open(app, authority).await?;
-    let made = super::create(app, authority, &mut tx, (tenant, &email, role), now).await?;
+    let new = (tenant, &email, role, member.language());
+    let made = super::create(app, authority, &mut tx, new, now).await?;
     tx.commit().await?;
     Ok(made)
 }
@@ -147,7 +148,8 @@ async fn resend_here(
 ) -> Answer {
     let (authority, tenant) = (&member.authority, member.tenant.id);
     let mut tx = Tx::open(&app, authority).await?;
-    match super::resend(&app, authority, &mut tx, (tenant, id), now).await {
+    let which = (tenant, id, member.language());
+    match super::resend(&app, authority, &mut tx, which, now).await {
         Ok(after) => {
             tx.commit().await?;
             app.mailer.wake();

@@ -55,6 +55,7 @@ fn nouns() -> OpenApiRouter<App> {
         .merge(crate::apis::api())
         .merge(crate::audit_events::api())
         .merge(crate::authorizers::api())
+        .merge(crate::branding::api())
         .merge(crate::fleet::api())
         .merge(crate::groups::api())
         .merge(crate::invitations::api())

@@ -119,7 +119,7 @@ fn add_parameters(operation: &mut Operation, method: &HttpMethod) {
             "Idempotency-Key",
             "Up to 200 visible characters of the caller's choice: the work takes place once.",
         ),
-        HttpMethod::Patch | HttpMethod::Delete => (
+        HttpMethod::Patch | HttpMethod::Put | HttpMethod::Delete => (
             "If-Match",
             "The ETag that the caller has seen; left out, the latest edit wins.",
         ),

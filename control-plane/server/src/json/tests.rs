@@ -47,7 +47,7 @@ fn path(route: &DescribedRoute, tenant: TenantId) -> String {
 
 async fn call(program: &Program, route: &DescribedRoute, tenant: TenantId) -> Reply {
     let body = match route.method {
-        Method::POST | Method::PATCH => Some(json!({})),
+        Method::POST | Method::PATCH | Method::PUT => Some(json!({})),
         _ => None,
     };
     let path = path(route, tenant);

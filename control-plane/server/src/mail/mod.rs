@@ -16,6 +16,7 @@ use store::{Conn, Db};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use web::language::{self, Language};
 
 use crate::clock::Now;
 use crate::problem::Chain;
@@ -58,6 +59,29 @@ pub(crate) struct Letter<'a> {
     pub tenant: Option<TenantId>,
     pub subject: &'a str,
     pub body: &'a str,
+}
+
+/// A mail to somebody who may not read English.
+#[derive(Debug)]
+pub(crate) struct Translated<'a> {
+    pub to: &'a Email,
+    pub tenant: Option<TenantId>,
+    pub language: Language,
+    pub subject: language::Message,
+    pub body: language::Message,
+}
+
+/// As [`post`], in the reader's language.
+pub(crate) async fn post_translated(tx: &mut Conn, mail: Translated<'_>) -> store::Result<()> {
+    let subject = mail.language.say(&mail.subject);
+    let body = mail.language.say(&mail.body) + "\n";
+    let letter = Letter {
+        to: mail.to,
+        tenant: mail.tenant,
+        subject: &subject,
+        body: &body,
+    };
+    post(tx, letter).await
 }
 
 /// Writes a mail down. Call [`Mailer::wake`] after the transaction.

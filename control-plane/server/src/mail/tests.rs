@@ -86,13 +86,16 @@ async fn a_mail_that_was_not_taken_is_sent_again_and_then_no_more() {
     let url = format!("smtp://127.0.0.1:{port}?from=gate%40example.com");
     let smtp = Smtp::new(&url, "http://localhost:8080").expect("an address");
     let mut tx = db.platform_tx().await.expect("begins");
-    let letter = Letter {
+    let letter = Translated {
         to: &Email::parse("ada@example.com").expect("an address"),
         tenant: None,
-        subject: "Your code: 493 817",
-        body: "Grüße\n",
+        language: Language::German,
+        subject: language::Message::new("mail-known-subject"),
+        body: language::Message::new("mail-known").with("url", "http://localhost:8080"),
     };
-    post(&mut tx, letter).await.expect("is written down");
+    post_translated(&mut tx, letter)
+        .await
+        .expect("is written down");
     tx.commit().await.expect("commits");
 
     smtp.send_due(&db).await.expect("the database works");
@@ -115,7 +118,8 @@ async fn a_mail_that_was_not_taken_is_sent_again_and_then_no_more() {
     let text = mails.recv().await.expect("was taken");
     assert!(text.contains("From: gate@example.com"), "{text}");
     assert!(text.contains("To: ada@example.com"), "{text}");
-    assert!(text.contains("Subject: Your code: 493 817"), "{text}");
+    let subject = "Subject: Sie haben schon ein Tollgate-Konto";
+    assert!(text.contains(subject), "{text}");
     smtp.send_due(&db).await.expect("the database works");
     assert!(mails.try_recv().is_err(), "is sent once");
 }

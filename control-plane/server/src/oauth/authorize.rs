@@ -8,7 +8,6 @@ use bytes::Bytes;
 use domain::id::{ClientId, TenantId};
 use domain::oauth_client::{Grant, OauthClient};
 use domain::token::{PlainCode, is_challenge};
-use http::StatusCode;
 use store::PlatformTx;
 use store::oauth_grants::{self, NewCode, OauthGrant};
 use time::Duration;
@@ -111,14 +110,7 @@ pub(super) async fn by_form(body: Bytes) -> Response {
 /// The request, as far as it takes to know whom to tell of everything else that is wrong. Until
 /// then nothing is redirected anywhere (RFC 6749, section 4.1.2.1).
 pub(super) async fn ask(app: &App, query: &[u8], now: Now) -> Result<Asked, Failure> {
-    let wrong = |detail: &str| {
-        let detail = format!("the application sent you here with a wrong link: {detail}");
-        Failure::from(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            detail,
-        ))
-    };
+    let wrong = |reason: &str| Failure::from(Problem::wrong_link(reason));
     let parameters = Parameters::parse(query).map_err(|error| wrong(error.text))?;
     let id = parameters
         .get("client_id")
@@ -449,5 +441,9 @@ fn found(address: &str) -> Response {
     let Ok(location) = http::HeaderValue::from_str(address) else {
         return Problem::not_found("page").into_response();
     };
-    (StatusCode::SEE_OTHER, [(http::header::LOCATION, location)]).into_response()
+    (
+        http::StatusCode::SEE_OTHER,
+        [(http::header::LOCATION, location)],
+    )
+        .into_response()
 }

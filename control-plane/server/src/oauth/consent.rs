@@ -12,6 +12,7 @@ use serde_json::json;
 use store::PlatformTx;
 use uuid::Uuid;
 use web::forms::{Choice as FormChoice, FormErrors};
+use web::language::Message;
 use web::pages::consent::{Consent, ScopeLine};
 
 use super::authorize::{self, Asked, Wanted};
@@ -39,8 +40,8 @@ pub(super) struct Question {
     publisher: String,
     /// To choose from; fewer than two: nothing.
     tenants: Vec<Tenant>,
-    /// With what they are for; empty: nothing has to be allowed.
-    scopes: Vec<(String, String)>,
+    /// With what their APIs say they are for; empty: nothing has to be allowed.
+    scopes: Vec<(String, Option<String>)>,
 }
 
 impl Question {
@@ -149,26 +150,38 @@ async fn join(
     Ok(Some(tenant))
 }
 
-/// Scopes with what they are for, as people read it.
+/// Scopes with what the APIs that define them say they are for.
 async fn described(
     tx: &mut PlatformTx,
     scopes: &[String],
-) -> Result<Vec<(String, String)>, ActionError> {
+) -> Result<Vec<(String, Option<String>)>, ActionError> {
     let known = store::oauth_consents::describe(tx, scopes).await?;
-    let text = |scope: &String| match scope.as_str() {
-        "openid" => "Know who you are".to_owned(),
-        "profile" => "See your name, your role and your groups".to_owned(),
-        "email" => "See your email address".to_owned(),
-        "offline_access" => "Go on when you have signed out".to_owned(),
-        other => known
+    let text = |scope: &String| {
+        let found = known
             .iter()
-            .find(|(name, text)| name == other && !text.is_empty())
-            .map_or_else(|| format!("Use {other} for you"), |(_, text)| text.clone()),
+            .find(|(name, text)| name == scope && !text.is_empty());
+        found.map(|(_, text)| text.clone())
     };
     Ok(scopes
         .iter()
         .map(|scope| (scope.clone(), text(scope)))
         .collect())
+}
+
+/// A scope as people read it.
+fn line(visitor: &Anonymous, (name, text): &(String, Option<String>)) -> ScopeLine {
+    let text = match (name.as_str(), text) {
+        ("openid", _) => visitor.say(&Message::new("scope-openid")),
+        ("profile", _) => visitor.say(&Message::new("scope-profile")),
+        ("email", _) => visitor.say(&Message::new("scope-email")),
+        ("offline_access", _) => visitor.say(&Message::new("scope-offline_access")),
+        (_, Some(text)) => text.clone(),
+        (other, None) => visitor.say(&Message::new("scope-other").with("scope", other)),
+    };
+    ScopeLine {
+        name: name.clone(),
+        text,
+    }
 }
 
 pub(super) fn page(visitor: &Anonymous, asked: &Asked, question: &Question) -> Answer {
@@ -190,10 +203,7 @@ fn view(visitor: &Anonymous, asked: &Asked, question: &Question, errors: FormErr
         scopes: question
             .scopes
             .iter()
-            .map(|(name, text)| ScopeLine {
-                name: name.clone(),
-                text: text.clone(),
-            })
+            .map(|scope| line(visitor, scope))
             .collect(),
         request: asked.parameters.encode(),
         errors,
@@ -240,7 +250,7 @@ pub(super) async fn decide(
             .find(|tenant| tenant.id.to_string() == form.tenant),
     };
     let Some(tenant) = chosen else {
-        let errors = FormErrors::of("tenant", "Choose one of them.");
+        let errors = FormErrors::of_message("tenant", Message::new("error-choose-tenant"));
         return invalid(&view(&visitor, &asked, &question, errors));
     };
     if tenant.id != asked.client.tenant_id {

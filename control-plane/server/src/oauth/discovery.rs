@@ -7,6 +7,7 @@ use domain::token::OPENID_SCOPES;
 use domain::token_key::SigningAlgorithm;
 use http::{HeaderValue, header};
 use serde_json::{Value, json};
+use web::language::Language;
 
 use crate::app::App;
 use crate::clock::Now;
@@ -57,7 +58,7 @@ fn document(app: &App) -> Value {
             "email", "email_verified", "name", "preferred_username", "roles", "groups",
         ],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "ui_locales_supported": ["en"],
+        "ui_locales_supported": Language::ALL.map(Language::tag),
         "authorization_response_iss_parameter_supported": true,
         "claims_parameter_supported": false,
         "request_parameter_supported": false,

@@ -5,7 +5,6 @@ use axum::extract::{RawQuery, State};
 use axum_extra::extract::Form;
 use domain::oauth_client::OauthClient;
 use domain::token::IdClaims;
-use http::StatusCode;
 use serde::Deserialize;
 use web::pages::sign_in::SignOut;
 
@@ -78,14 +77,7 @@ pub(super) async fn sign_out(
 }
 
 async fn ask(app: &App, query: &[u8], now: Now) -> Result<Asked, Failure> {
-    let wrong = |detail: &str| {
-        let detail = format!("the application sent you here with a wrong link: {detail}");
-        Failure::from(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            detail,
-        ))
-    };
+    let wrong = |reason: &str| Failure::from(Problem::wrong_link(reason));
     let parameters = Parameters::parse(query).map_err(|error| wrong(error.text))?;
     let hint = match parameters.get("id_token_hint") {
         None => None,

@@ -5,7 +5,7 @@
 
 use aws_lc_rs::hmac;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::CookieJar;
@@ -14,10 +14,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Method, StatusCode, header};
 use tower_sessions::Session;
+use web::layout::Way;
 
 use super::Failure;
 use super::session::{self, cookie_name, is_https};
+use super::way;
 use crate::app::App;
+use crate::branding::UPLOAD_BYTES_MAX;
 use crate::problem::Problem;
 use crate::random;
 use crate::secret_box::SecretBox;
@@ -27,6 +30,8 @@ const FORM_BYTES_MAX: usize = 256 << 10;
 /// But for the one that people are imported with: 2 MiB of text, encoded.
 pub(crate) const IMPORT_FORM_BYTES_MAX: usize = 6 << 20;
 const IMPORT_PATH: &str = "/admin/users/import";
+/// And for those with a file, of people who are signed in: the file and the fields around it.
+pub(crate) const UPLOAD_FORM_BYTES_MAX: usize = UPLOAD_BYTES_MAX + (16 << 10);
 
 /// The key of form tokens, one for all control planes of a deployment.
 #[derive(Clone)]
@@ -63,8 +68,20 @@ pub(super) struct FormToken(pub String);
 pub(super) async fn protect(State(app): State<App>, request: Request, next: Next) -> Response {
     match guarded(&app, request).await {
         Err(failure) => failure.into_response(),
-        Ok((request, None)) => next.run(request).await,
-        Ok((request, Some(fresh))) => (fresh, next.run(request).await).into_response(),
+        Ok((request, fresh)) => {
+            let way = request.extensions().get::<Way>().cloned();
+            let path = request.uri().path().to_owned();
+            let mut response = next.run(request).await;
+            if let Some(way) = way {
+                way::tell(&way, &path, &mut response);
+                // For a problem's page.
+                response.extensions_mut().insert(way);
+            }
+            match fresh {
+                None => response,
+                Some(fresh) => (fresh, response).into_response(),
+            }
+        }
     }
 }
 
@@ -80,23 +97,32 @@ async fn guarded(app: &App, request: Request) -> Result<(Request, Option<CookieJ
         None => None,
     };
     let signed_in = signed_in.map_or(String::new(), |holder| holder.user.to_string());
+    let mut form = Bytes::new();
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         check_origin(&parts.headers, &app.public_url)?;
-        let is_import = parts.uri.path() == IMPORT_PATH && !signed_in.is_empty();
-        let bytes_max = match is_import {
-            true => IMPORT_FORM_BYTES_MAX,
-            false => FORM_BYTES_MAX,
+        let is_multipart = is_multipart(&parts.headers);
+        let bytes_max = match parts.uri.path() {
+            _ if signed_in.is_empty() => FORM_BYTES_MAX,
+            IMPORT_PATH => IMPORT_FORM_BYTES_MAX,
+            _ if is_multipart => UPLOAD_FORM_BYTES_MAX,
+            _ => FORM_BYTES_MAX,
         };
         let bytes = read(body, bytes_max).await?;
-        let sent = form_urlencoded::parse(&bytes)
-            .find(|(field, _)| field == "csrf_token")
-            .map(|(_, token)| token.into_owned());
+        let sent = match is_multipart {
+            true => multipart_token(&parts.headers, &bytes).await,
+            false => form_urlencoded::parse(&bytes)
+                .find(|(field, _)| field == "csrf_token")
+                .map(|(_, token)| token.into_owned()),
+        };
         let is_ours = match (&known, &sent) {
             (Some(cookie), Some(token)) => app.form_key.is_right(token, cookie, &signed_in),
             _ => false,
         };
         if !is_ours {
             return Err(foreign().into());
+        }
+        if !is_multipart {
+            form = bytes.clone();
         }
         body = Body::from(bytes);
     }
@@ -114,7 +140,39 @@ async fn guarded(app: &App, request: Request) -> Result<(Request, Option<CookieJ
     };
     let token = FormToken(app.form_key.token(&cookie, &signed_in));
     parts.extensions.insert(token);
+    let (way, reader, led_by) = way::read(app, &parts, &form);
+    parts.extensions.insert(way);
+    if let Some(led_by) = led_by {
+        parts.extensions.insert(led_by);
+    }
+    parts.extensions.insert(reader);
     Ok((Request::from_parts(parts, body), fresh))
+}
+
+/// Whatever else a body calls itself is read as the fields of a form.
+fn is_multipart(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| {
+            kind.trim_start()
+                .to_ascii_lowercase()
+                .starts_with("multipart/form-data")
+        })
+}
+
+/// The token of a form with a file; it stands before the file.
+async fn multipart_token(headers: &HeaderMap, bytes: &Bytes) -> Option<String> {
+    let mut request = Request::new(Body::from(bytes.clone()));
+    *request.headers_mut() = headers.clone();
+    DefaultBodyLimit::max(UPLOAD_FORM_BYTES_MAX).apply(&mut request);
+    let mut form = Multipart::from_request(request, &()).await.ok()?;
+    while let Some(field) = form.next_field().await.ok()? {
+        if field.name() == Some("csrf_token") {
+            return field.text().await.ok();
+        }
+    }
+    None
 }
 
 async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Failure> {

@@ -13,6 +13,7 @@ mod problems;
 mod session;
 #[cfg(test)]
 mod tests;
+mod way;
 
 use axum::Router;
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -25,10 +26,11 @@ use crate::app::App;
 use crate::deadline::{self, ANSWER_WITHIN};
 use crate::problem::Problem;
 
-pub(crate) use forms::{FormKey, IMPORT_FORM_BYTES_MAX};
+pub(crate) use forms::{FormKey, IMPORT_FORM_BYTES_MAX, UPLOAD_FORM_BYTES_MAX};
 pub(crate) use nonce::{Nonce, once};
 pub(crate) use people::{Anonymous, Member, Operator, SignedIn};
 pub(crate) use session::{Login, SignIn, amr};
+pub(crate) use way::{APPLICATIONS, of_accept};
 
 /// What a page handler returns.
 pub(crate) type Answer = Result<Response, Failure>;
@@ -143,9 +145,10 @@ pub(crate) fn own_path(path: &str) -> Option<&str> {
 /// All pages within their frame; what is at no address of ours is answered here, too.
 pub(crate) fn router(app: &App) -> Router<App> {
     let frame = axum::middleware::from_fn_with_state(app.clone(), forms::protect);
-    let shown = axum::middleware::from_fn(problems::show);
+    let shown = axum::middleware::from_fn_with_state(app.clone(), problems::show);
     let pages = Router::new()
         .merge(crate::landing::pages())
+        .merge(way::pages())
         .merge(crate::people::pages())
         .merge(crate::oauth::pages())
         .merge(crate::console::pages())
@@ -158,6 +161,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .merge(crate::groups::pages())
         .merge(crate::identity_providers::pages())
         .merge(crate::tenant_domains::pages())
+        .merge(crate::branding::pages())
         .merge(crate::personal_tokens::pages())
         .merge(crate::admin::pages())
         .fallback(|| async { Problem::not_found("page") })
@@ -178,6 +182,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         ));
     Router::new()
         .route("/static/{*file}", get(asset))
+        .merge(crate::branding::served())
         .merge(pages)
 }
 

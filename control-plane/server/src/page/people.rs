@@ -14,15 +14,18 @@ use http::{Method, StatusCode, header};
 use store::PlatformTx;
 use time::Duration;
 use tower_sessions::Session;
+use web::language::{Language, Message};
 use web::layout::{
-    Flash, Nav, OperatorNav, OperatorTab, Shell, TenantLink, TenantNav, TenantTab, Tone,
+    Flash, Nav, OperatorNav, OperatorTab, Shell, TenantLink, TenantNav, TenantTab, Tone, Way,
 };
 
 use super::forms::FormToken;
 use super::session::{self, Device, Login, SignIn};
+use super::way::{LedBy, Reader};
 use super::{Answer, Failure, go_to};
 use crate::app::App;
 use crate::authority::Authority;
+use crate::branding;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
 use crate::problem::Problem;
@@ -45,6 +48,8 @@ struct Visit {
     form_token: String,
     flash: Option<Flash>,
     request_id: Option<String>,
+    way: Way,
+    reader: Language,
 }
 
 /// Anybody.
@@ -113,7 +118,12 @@ impl FromRequestParts<App> for Anonymous {
     type Rejection = Stopped;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Stopped> {
-        let visit = Visit::read(parts, app).await?;
+        let mut visit = Visit::read(parts, app).await?;
+        if let Some(LedBy(client)) = parts.extensions.get() {
+            let mut tx = app.db.platform_tx().await?;
+            visit.way.brand = branding::of_client(&mut tx, *client).await?;
+            tx.commit().await?;
+        }
         let holder = session::holder(&visit.session).await?;
         Ok(Self {
             email: holder.map(|holder| holder.email),
@@ -228,12 +238,18 @@ impl Visit {
             },
             form_token: token.0,
             flash,
+            way: parts.extensions.get::<Way>().cloned().unwrap_or_default(),
+            reader: parts
+                .extensions
+                .get::<Reader>()
+                .map_or_else(Language::default, |reader| reader.0),
             request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
         })
     }
 
     fn shell(&self, person: Option<String>, nav: Nav) -> Shell {
         Shell {
+            way: self.way.clone(),
             csrf_token: self.form_token.clone(),
             person,
             flash: self.flash.clone(),
@@ -290,6 +306,21 @@ impl Anonymous {
         &self.visit.session
     }
 
+    /// The language of the pages that they see, and of mails that come of them.
+    pub(crate) fn language(&self) -> Language {
+        self.visit.way.language
+    }
+
+    /// A text in it.
+    pub(crate) fn say(&self, message: &Message) -> String {
+        self.language().say(message)
+    }
+
+    /// The address of a step that knows where to go on afterwards.
+    pub(crate) fn onward(&self, path: &str) -> String {
+        format!("{path}{}", self.visit.way.next_query)
+    }
+
     pub(crate) fn request_id(&self) -> Option<String> {
         self.visit.request_id.clone()
     }
@@ -317,6 +348,11 @@ impl SignedIn {
     pub(crate) fn shell(&self) -> Shell {
         self.visit
             .shell(Some(self.person.email.clone()), Nav::Public)
+    }
+
+    /// The language of mails to them.
+    pub(crate) fn language(&self) -> Language {
+        self.visit.reader
     }
 
     /// As themselves.
@@ -385,6 +421,13 @@ impl Member {
 
     pub(crate) async fn flash(&self, tone: Tone, text: &str) -> Result<(), Failure> {
         session::leave_flash(&self.visit.session, tone, text).await
+    }
+}
+
+impl Member {
+    /// The language that they read, and probably those whom they invite.
+    pub(crate) fn language(&self) -> Language {
+        self.visit.reader
     }
 }
 

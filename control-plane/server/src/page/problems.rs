@@ -1,26 +1,34 @@
 //! Problems as pages, for those who read them in a browser.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use tower_sessions::Session;
 use web::Template;
-use web::layout::{Nav, Shell};
+use web::language::{Language, Message};
+use web::layout::{Nav, Shell, Way};
 
-use super::session;
-use crate::problem::Problem;
+use super::{session, way};
+use crate::app::App;
+use crate::problem::{Problem, WRONG_LINK};
 use crate::telemetry::RequestId;
 
 /// Around every page: turns a problem into a page of the same status.
-pub(super) async fn show(request: Request, next: Next) -> Response {
+pub(super) async fn show(State(app): State<App>, request: Request, next: Next) -> Response {
     let is_for_people = accepts_html(request.headers());
+    let (parts, body) = request.into_parts();
+    // Of a form's way the frame inside knows more.
+    let (asked, _, _) = way::read(&app, &parts, &[]);
+    let path = parts.uri.path().to_owned();
+    let request = Request::from_parts(parts, body);
     let session = request.extensions().get::<Session>().cloned();
     let id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
         return response;
     };
+    let way = response.extensions_mut().remove::<Way>().unwrap_or(asked);
     let request_id = id.map_or_else(String::new, |id| id.0);
     if !is_for_people {
         return problem.with_request_id(request_id).into_response();
@@ -33,8 +41,15 @@ pub(super) async fn show(request: Request, next: Next) -> Response {
         }
         _ => None,
     };
+    let told = Told::of(&problem, way.language);
     let page = web::pages::problem::Problem {
         shell: Shell {
+            way: Way {
+                language: told.language,
+                // What went wrong may go wrong again, and was perhaps no page.
+                here: None,
+                ..way
+            },
             // No form stands on it.
             csrf_token: String::new(),
             person: holder.map(|holder| holder.email),
@@ -42,13 +57,17 @@ pub(super) async fn show(request: Request, next: Next) -> Response {
             nav: Nav::Public,
         },
         status: status.as_u16(),
-        title: title(&problem),
-        detail: sentence(&problem.detail),
-        advice: advice(status, problem.code).to_owned(),
+        title: told.title,
+        detail: told.detail,
+        advice: told.advice,
         request_id,
     };
     match page.render() {
-        Ok(text) => (status, Html(text)).into_response(),
+        Ok(text) => {
+            let mut response = (status, Html(text)).into_response();
+            way::tell(&page.shell.way, &path, &mut response);
+            response
+        }
         Err(_) => problem.into_response(),
     }
 }
@@ -61,15 +80,61 @@ fn accepts_html(headers: &HeaderMap) -> bool {
         .is_some_and(|accept| accept.contains("text/html"))
 }
 
+/// A problem in words.
+struct Told {
+    language: Language,
+    title: String,
+    detail: String,
+    advice: String,
+}
+
+impl Told {
+    /// What people of applications may meet is told in their language, the rest in English.
+    fn of(problem: &Problem, language: Language) -> Self {
+        let Some(stem) = stem(problem) else {
+            return Self {
+                language: Language::English,
+                title: title(problem),
+                detail: sentence(&problem.detail),
+                advice: advice(problem.status(), problem.code).to_owned(),
+            };
+        };
+        let text = |part: &str| Message::new(format!("problem-{stem}-{part}"));
+        let detail = match problem.detail.strip_prefix(WRONG_LINK) {
+            Some(reason) => text("detail").with("reason", reason),
+            None => text("detail"),
+        };
+        Self {
+            language,
+            title: language.say(&text("title")),
+            detail: language.say(&detail),
+            advice: language.say(&text("advice")),
+        }
+    }
+}
+
+/// What the keys of its texts have in common.
+fn stem(problem: &Problem) -> Option<&'static str> {
+    Some(match problem.code {
+        "form_expired" => "form-expired",
+        "form_too_large" => "form-too-large",
+        "invalid_request" if problem.detail.starts_with(WRONG_LINK) => "link",
+        "invitation_not_found" => "invitation",
+        "not_found" => "not-found",
+        "method_not_allowed" => "method",
+        "database_unavailable" | "took_too_long" => "unavailable",
+        "internal" => "internal",
+        _ => return None,
+    })
+}
+
 fn title(problem: &Problem) -> String {
     match (problem.status(), problem.code) {
-        (_, "form_expired") => "This form has expired",
         (_, "secret_already_shown") => "This was sent before",
         (_, "tenant_suspended") => "The tenant is suspended",
         (StatusCode::NOT_FOUND, _) => "Page not found",
         (StatusCode::FORBIDDEN, _) => "Not allowed",
         (StatusCode::SERVICE_UNAVAILABLE, _) => "The database cannot be reached",
-        (StatusCode::INTERNAL_SERVER_ERROR, _) => "Something went wrong",
         (status, _) => return status.canonical_reason().unwrap_or("Error").to_owned(),
     }
     .to_owned()
@@ -77,7 +142,6 @@ fn title(problem: &Problem) -> String {
 
 fn advice(status: StatusCode, code: &str) -> &'static str {
     match (status, code) {
-        (_, "form_expired") => "Go back, reload the page and send the form again.",
         (_, "secret_already_shown") => {
             "Look for it in the console. If the value is lost, rotate or revoke it there."
         }

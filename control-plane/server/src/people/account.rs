@@ -120,7 +120,7 @@ async fn change(
         .and_then(|email| NewPassword::parse(&form.password, &email));
     let password = match parsed {
         Ok(password) => password,
-        Err(error) => return Ok(Some(FormErrors::of("password", error.message))),
+        Err(error) => return Ok(Some(error.into())),
     };
     let mut tx = app.db.platform_tx().await?;
     let user = store::users::get(&mut tx, owner).await?;
@@ -141,7 +141,7 @@ async fn change(
     } else {
         Tokens::Keep
     };
-    let to = (owner, &hash, tokens);
+    let to = (owner, &hash, tokens, signed_in.language());
     reset::change(&signed_in.authority(), app, &mut tx, to, now).await?;
     tx.commit().await?;
     Ok(None)

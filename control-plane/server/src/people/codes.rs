@@ -5,6 +5,7 @@ use domain::email::{CODE_ATTEMPTS_MAX, mint_code};
 use serde_json::Value;
 use store::users::CodeFor;
 use time::Duration;
+use web::language::Message;
 
 use crate::app::App;
 use crate::clock::Now;
@@ -25,6 +26,18 @@ impl PlainCode {
         let mut hash = [0; 32];
         hash.copy_from_slice(hmac::sign(&key(app), &message(code, &digits)).as_ref());
         Self { digits, hash }
+    }
+
+    /// Of the mail that brings it.
+    pub(super) fn subject(&self) -> Message {
+        Message::new("mail-code-subject").with("code", self.reveal())
+    }
+
+    pub(super) fn body(&self, key: &'static str, app: &App) -> Message {
+        Message::new(key)
+            .with("code", self.reveal())
+            .with("length", LIFETIME)
+            .with("url", &app.public_url)
     }
 
     /// `493 817`: easier to carry over.

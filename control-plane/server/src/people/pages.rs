@@ -19,6 +19,7 @@ use web::forms::FormErrors;
 use web::forms::password::ResetPasswordForm;
 use web::forms::sign_in::SignInForm;
 use web::forms::sign_up::{ConfirmSignUpForm, EmailForm, SignUpForm};
+use web::language::Message;
 use web::layout::Tone;
 use web::pages::password::{ForgotPassword, ResetPassword};
 use web::pages::sign_in::SignIn as SignInPage;
@@ -43,14 +44,6 @@ const PENDING_EMAIL: &str = "pending_email";
 const TICKET: &str = "sign_up_ticket";
 /// The application's request that a sign-up is on the way of; empty: of none.
 const PENDING_NEXT: &str = "sign_up_next";
-
-const WRONG_PASSWORD: &str = "Email or password is not right. After several wrong passwords, \
-    sign-in pauses for a while; a new password ends the pause.";
-const WRONG_PASSKEY: &str = "This passkey is not known here, or its answer came too late. Sign in \
-    with your password, or try again.";
-const NO_PROVIDER: &str = "No organisation signs in with addresses of this domain. Enter your work \
-    address, or sign in with your password.";
-const WRONG_CODE: &str = "This code is wrong or has expired. Check it, or ask for a new one.";
 
 pub(super) fn pages() -> Router<App> {
     Router::new()
@@ -132,7 +125,7 @@ fn sign_in_page(
 
 /// Somebody's passkey was not taken.
 pub(super) async fn refuse_passkey(app: &App, visitor: &Anonymous, next: &str, now: Now) -> Answer {
-    let errors = FormErrors::of(FormErrors::FORM, WRONG_PASSKEY);
+    let errors = FormErrors::of_message(FormErrors::FORM, Message::new("error-passkey"));
     let form = SignInForm::on_the_way_to(next);
     let offers = offers(app, (next, ""), now).await?;
     invalid(&sign_in_page(app, visitor, (form, errors), offers))
@@ -163,7 +156,10 @@ async fn sign_in_here(
         return match offers.ways.of_domain.first() {
             Some(way) => go_on(visitor.shell(), way.href.clone()),
             None => {
-                let form = (form, FormErrors::of("email", NO_PROVIDER));
+                let form = (
+                    form,
+                    FormErrors::of_message("email", Message::new("error-no-provider")),
+                );
                 invalid(&sign_in_page(&app, &visitor, form, offers))
             }
         };
@@ -180,14 +176,15 @@ async fn sign_in_here(
     }
     let started = Instant::now();
     let given = (given.email.as_str(), given.password.as_str());
-    let user = match sign_in::with_password(&app, given, now).await? {
+    let language = visitor.language();
+    let user = match sign_in::with_password(&app, given, language, now).await? {
         Verdict::SignedIn(user) => user,
         Verdict::SecondStep(user) => {
             return second_step::ask(&visitor, &user, &form.next, now).await;
         }
         Verdict::Refused => {
             tokio::time::sleep_until(started + ANSWER_AFTER).await;
-            let errors = FormErrors::of(FormErrors::FORM, WRONG_PASSWORD);
+            let errors = FormErrors::of_message(FormErrors::FORM, Message::new("error-sign-in"));
             return invalid(&answer(&form, errors));
         }
     };
@@ -301,6 +298,7 @@ async fn ask_sign_up(
         wanted,
         email,
         ticket: Ticket::new(),
+        language: visitor.language(),
     };
     remember(&visitor, &sign_up.email).await?;
     let session = visitor.session();
@@ -310,7 +308,7 @@ async fn ask_sign_up(
     sign_up::ask(&app, sign_up, now).await?;
     app.mailer.wake();
     tokio::time::sleep_until(started + ANSWER_AFTER).await;
-    go_to("/signup/confirm")
+    go_to(&visitor.onward("/signup/confirm"))
 }
 
 /// Without a password: the account will have a passkey.
@@ -367,7 +365,7 @@ async fn show_confirm(State(app): State<App>, visitor: Anonymous) -> Answer {
             let errors = FormErrors::default();
             page(&confirm_page(&app, &visitor, (email, &next), errors))
         }
-        None => go_to("/signup"),
+        None => go_to(&visitor.onward("/signup")),
     }
 }
 
@@ -389,7 +387,7 @@ async fn confirm(
         .map(|given| (Email::parse(&given.email), given))
     {
         Ok((Ok(email), given)) => (given, email),
-        Ok((Err(error), _)) => return invalid(&answer(FormErrors::of("code", error.message))),
+        Ok((Err(error), _)) => return invalid(&answer(error.at("code").into())),
         Err(errors) => return invalid(&answer(errors)),
     };
     let network = Network::from(address);
@@ -403,7 +401,7 @@ async fn confirm(
     };
     let Some((user, tenant)) = sign_up::confirm(&app, proof, visitor.request_id(), now).await?
     else {
-        return invalid(&answer(FormErrors::of("code", WRONG_CODE)));
+        return invalid(&answer(wrong_code()));
     };
     throttle::ATTEMPTS.give_back(&app, network).await?;
     let is_to_application = way::is_to_application(&pending_next);
@@ -420,8 +418,8 @@ async fn confirm(
     let amr: &[&str] = if has_password { &[amr::PASSWORD] } else { &[] };
     let entered = enter(&app, &visitor, (&user, amr), &next).await;
     if let Some(tenant) = tenant.filter(|_| !is_to_application) {
-        let text = format!("Welcome. {} is set up.", tenant.name);
-        visitor.flash(Tone::Good, &text).await?;
+        let text = Message::new("confirm-welcome").with("tenant", &tenant.name);
+        visitor.flash(Tone::Good, &visitor.say(&text)).await?;
     }
     entered
 }
@@ -434,7 +432,7 @@ async fn resend(
     Form(form): Form<EmailForm>,
 ) -> Answer {
     let Ok(email) = Email::parse(&form.email) else {
-        return go_to("/signup");
+        return go_to(&visitor.onward("/signup"));
     };
     if let Err(wait) = may_mail(&app, address.into(), &email, now).await? {
         let errors = wait_message(wait);
@@ -443,14 +441,13 @@ async fn resend(
         return too_many(&answer, wait);
     }
     let started = Instant::now();
-    sign_up::ask_again(&app, &email, now).await?;
+    sign_up::ask_again(&app, &email, visitor.language(), now).await?;
     app.mailer.wake();
     remember(&visitor, &email).await?;
-    visitor
-        .flash(Tone::Neutral, "A new code is on its way.")
-        .await?;
+    let text = visitor.say(&Message::new("confirm-resent"));
+    visitor.flash(Tone::Neutral, &text).await?;
     tokio::time::sleep_until(started + ANSWER_AFTER).await;
-    go_to("/signup/confirm")
+    go_to(&visitor.onward("/signup/confirm"))
 }
 
 async fn show_forgot(visitor: Anonymous, Query(query): Query<EmailForm>) -> Answer {
@@ -475,17 +472,17 @@ async fn ask_reset(
     };
     let email = match Email::parse(&form.email) {
         Ok(email) => email,
-        Err(error) => return invalid(&answer(FormErrors::of("email", error.message))),
+        Err(error) => return invalid(&answer(error.into())),
     };
     if let Err(wait) = may_mail(&app, address.into(), &email, now).await? {
         return too_many(&answer(wait_message(wait)), wait);
     }
     let started = Instant::now();
-    reset::ask(&app, &email, now).await?;
+    reset::ask(&app, &email, visitor.language(), now).await?;
     app.mailer.wake();
     remember(&visitor, &email).await?;
     tokio::time::sleep_until(started + ANSWER_AFTER).await;
-    go_to("/forgot/reset")
+    go_to(&visitor.onward("/forgot/reset"))
 }
 
 /// The mail names the address, for those who read it elsewhere than where they asked.
@@ -498,7 +495,7 @@ async fn show_reset(
     let named = named.map(|email| email.as_str().to_owned());
     match named.or(pending(&visitor).await?) {
         Some(email) => page(&reset_page(&app, &visitor, email, FormErrors::default())),
-        None => go_to("/forgot"),
+        None => go_to(&visitor.onward("/forgot")),
     }
 }
 
@@ -521,7 +518,7 @@ async fn reset_here(
         .and_then(|email| NewPassword::parse(&given.password, &email).map(|new| (email, new)));
     let (email, password) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return invalid(&answer(FormErrors::of("password", error.message))),
+        Err(error) => return invalid(&answer(error.at("password").into())),
     };
     let network = Network::from(address);
     if let Err(wait) = throttle::ATTEMPTS.take(&app, network, now).await? {
@@ -529,19 +526,19 @@ async fn reset_here(
     }
     let hash = app.passwords.hash(&password).await?;
     let code = (&email, given.code.as_str());
-    if !reset::reset(&app, code, hash, visitor.request_id(), now).await? {
-        return invalid(&answer(FormErrors::of("code", WRONG_CODE)));
+    if !reset::reset(&app, code, hash, &visitor, now).await? {
+        return invalid(&answer(wrong_code()));
     }
     throttle::ATTEMPTS.give_back(&app, network).await?;
     app.mailer.wake();
     visitor.sign_out(&app, now).await?;
-    visitor
-        .flash(
-            Tone::Good,
-            "Your password is changed. Sign in with the new one.",
-        )
-        .await?;
-    go_to("/login")
+    let text = visitor.say(&Message::new("reset-done"));
+    visitor.flash(Tone::Good, &text).await?;
+    go_to(&visitor.onward("/login"))
+}
+
+fn wrong_code() -> FormErrors {
+    FormErrors::of_message("code", Message::new("error-code-wrong"))
 }
 
 fn confirm_page(
@@ -594,9 +591,9 @@ pub(super) async fn may_mail(
 }
 
 pub(crate) fn wait_message(TooMany(wait): TooMany) -> FormErrors {
-    let length = web::format::duration(wait.max(time::Duration::SECOND));
-    let message = format!("That was tried too often. Wait {length}, then try again.");
-    FormErrors::of(FormErrors::FORM, message)
+    let length = wait.max(time::Duration::SECOND);
+    let message = Message::new("error-too-many").with("length", length);
+    FormErrors::of_message(FormErrors::FORM, message)
 }
 
 pub(crate) fn too_many(with_errors: &impl web::Template, TooMany(wait): TooMany) -> Answer {

@@ -7,23 +7,30 @@ use domain::user::User;
 use serde_json::json;
 use store::PlatformTx;
 use store::users::CodeFor;
+use web::language::{Language, Message};
 
 use super::codes::{self, PlainCode};
 use crate::action::{self, ActionError, Change};
 use crate::app::App;
 use crate::authority::Authority;
 use crate::clock::Now;
-use crate::mail::{self, Letter};
+use crate::mail::{self, Translated};
+use crate::page::Anonymous;
 use crate::passwords::PasswordHash;
 
 /// Mails a code to the address, if somebody has it who may come in.
-pub(super) async fn ask(app: &App, email: &Email, now: Now) -> Result<(), ActionError> {
+pub(super) async fn ask(
+    app: &App,
+    email: &Email,
+    language: Language,
+    now: Now,
+) -> Result<(), ActionError> {
     let mut tx = app.db.platform_tx().await?;
     let found = store::users::find_by_email(&mut tx, email).await?;
     if found.is_none_or(|user| user.is_disabled()) {
         return Ok(());
     }
-    mail_code(app, &mut tx, email, now).await?;
+    mail_code(app, &mut tx, (email, language), now).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -32,27 +39,20 @@ pub(super) async fn ask(app: &App, email: &Email, now: Now) -> Result<(), Action
 pub(crate) async fn mail_code(
     app: &App,
     tx: &mut PlatformTx,
-    email: &Email,
+    (email, language): (&Email, Language),
     now: Now,
 ) -> store::Result<()> {
     let code = PlainCode::mint(app, code_for(email));
     let until = now.0 + codes::LIFETIME;
     store::users::replace_code(tx, code_for(email), &code.hash, &json!({}), until).await?;
-    let body = format!(
-        "Enter this code to set a new password:\n\n    {}\n\nIt works for {} minutes, at {}\n\n\
-         If you did not ask for it, ignore this mail: your password stays.\n",
-        code.reveal(),
-        codes::LIFETIME.whole_minutes(),
-        page_for(app, "/forgot/reset", email),
-    );
-    let subject = format!("Your Tollgate code: {}", code.reveal());
-    let letter = Letter {
+    let letter = Translated {
         to: email,
         tenant: None,
-        subject: &subject,
-        body: &body,
+        language,
+        subject: code.subject(),
+        body: code.body("mail-reset", app),
     };
-    mail::post(tx, letter).await
+    mail::post_translated(tx, letter).await
 }
 
 /// The address of a page that knows whose password it is about.
@@ -75,7 +75,7 @@ pub(super) async fn reset(
     app: &App,
     (email, digits): (&Email, &str),
     hash: PasswordHash,
-    request_id: Option<String>,
+    visitor: &Anonymous,
     now: Now,
 ) -> Result<bool, ActionError> {
     let confirmed = codes::check(app, code_for(email), digits, now).await?;
@@ -89,8 +89,8 @@ pub(super) async fn reset(
     };
     store::users::confirm_email(&mut tx, user.id, now.0).await?;
     store::users::delete_code(&mut tx, code_for(email)).await?;
-    let authority = Authority::person(user.id, user.email.clone()).of_request(request_id);
-    let change = (&user, &hash, Tokens::Revoke);
+    let authority = Authority::person(user.id, user.email.clone()).of_request(visitor.request_id());
+    let change = (&user, &hash, Tokens::Revoke, visitor.language());
     set(app, &authority, &mut tx, change, now).await?;
     tx.commit().await?;
     Ok(true)
@@ -101,19 +101,19 @@ pub(super) async fn change(
     authority: &Authority,
     app: &App,
     tx: &mut PlatformTx,
-    (owner, hash, tokens): (UserId, &PasswordHash, Tokens),
+    (owner, hash, tokens, language): (UserId, &PasswordHash, Tokens, Language),
     now: Now,
 ) -> Result<(), ActionError> {
     authority.require_own(Action::ChangePassword, owner)?;
     let user = store::users::get(tx, owner).await?;
-    set(app, authority, tx, (&user, hash, tokens), now).await
+    set(app, authority, tx, (&user, hash, tokens, language), now).await
 }
 
 async fn set(
     app: &App,
     authority: &Authority,
     tx: &mut PlatformTx,
-    (user, hash, tokens): (&User, &PasswordHash, Tokens),
+    (user, hash, tokens, language): (&User, &PasswordHash, Tokens, Language),
     now: Now,
 ) -> Result<(), ActionError> {
     store::users::set_password(tx, user.id, Some(hash.as_str()), now.0).await?;
@@ -127,16 +127,20 @@ async fn set(
     };
     let change = (super::subject(user), change);
     action::audit(tx, authority, Action::ChangePassword, change, now).await?;
-    let url = &app.public_url;
-    let told = match revoked {
-        0 => "",
-        _ => " Your personal tokens are revoked: programs that used them need new ones.",
-    };
-    let body = format!(
-        "The password of your account at {url} was changed, and everybody who was signed in \
-         with it is signed out.{told}\n\nIf that was not you, set a new one at once: {url}/forgot\n"
-    );
-    super::write_to(tx, user, "Your Tollgate password was changed", &body).await?;
+    if let Ok(to) = Email::parse(&user.email) {
+        let key = match revoked {
+            0 => "mail-changed",
+            _ => "mail-changed-revoked",
+        };
+        let letter = Translated {
+            to: &to,
+            tenant: None,
+            language,
+            subject: Message::new("mail-changed-subject"),
+            body: Message::new(key).with("url", &app.public_url),
+        };
+        mail::post_translated(tx, letter).await?;
+    }
     Ok(())
 }
 

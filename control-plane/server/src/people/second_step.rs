@@ -9,6 +9,7 @@ use domain::user::User;
 use serde::{Deserialize, Serialize};
 use web::forms::FormErrors;
 use web::forms::sign_in::SecondStepForm;
+use web::language::Message;
 use web::pages::sign_in::SecondStep;
 
 use super::pages::{enter, too_many, wait_message};
@@ -23,9 +24,6 @@ use crate::throttle::{self, Network};
 const PENDING: &str = "pending_sign_in";
 /// Seconds in which the second step follows the first.
 const PENDING_FOR: i64 = 600;
-
-const WRONG_CODE: &str = "This code is not right, or was used already. After several wrong codes, \
-    sign-in pauses for a while.";
 
 /// Somebody whose password was right.
 #[derive(Serialize, Deserialize)]
@@ -49,7 +47,7 @@ pub(super) async fn ask(visitor: &Anonymous, user: &User, next: &str, now: Now) 
         next: next.to_owned(),
     };
     session.insert(PENDING, pending).await?;
-    go_to("/login/code")
+    go_to(&visitor.onward("/login/code"))
 }
 
 async fn pending(visitor: &Anonymous, now: Now) -> Result<Option<Pending>, Failure> {
@@ -65,7 +63,7 @@ struct Wanted {
 
 async fn show(visitor: Anonymous, now: Now, Query(wanted): Query<Wanted>) -> Answer {
     if pending(&visitor, now).await?.is_none() {
-        return go_to("/login");
+        return go_to(&visitor.onward("/login"));
     }
     page(&SecondStep {
         shell: visitor.shell(),
@@ -82,7 +80,7 @@ async fn judge(
     Form(form): Form<SecondStepForm>,
 ) -> Answer {
     let Some(pending) = pending(&visitor, now).await? else {
-        return go_to("/login");
+        return go_to(&visitor.onward("/login"));
     };
     let answer = |errors| SecondStep {
         shell: visitor.shell(),
@@ -93,14 +91,15 @@ async fn judge(
     if let Err(wait) = throttle::ATTEMPTS.take(&app, network, now).await? {
         return too_many(&answer(wait_message(wait)), wait);
     }
-    match sign_in::with_code(&app, pending.user, &form.code, now).await? {
+    match sign_in::with_code(&app, (pending.user, &form.code), visitor.language(), now).await? {
         Verdict::SignedIn(user) => {
             throttle::ATTEMPTS.give_back(&app, network).await?;
             let amr = [amr::PASSWORD, amr::ONE_TIME_CODE, amr::SEVERAL_FACTORS];
             enter(&app, &visitor, (&user, &amr), &pending.next).await
         }
-        Verdict::Refused | Verdict::SecondStep(_) => {
-            invalid(&answer(FormErrors::of("code", WRONG_CODE)))
-        }
+        Verdict::Refused | Verdict::SecondStep(_) => invalid(&answer(FormErrors::of_message(
+            "code",
+            Message::new("error-second-step"),
+        ))),
     }
 }

@@ -7,12 +7,14 @@ use domain::permission::Action;
 use domain::user::{User, lockout_after};
 use serde_json::json;
 use time::OffsetDateTime;
+use web::language::{Language, Message};
 
 use super::authenticator;
 use crate::action::{self, ActionError, Change};
 use crate::app::App;
 use crate::authority::Authority;
 use crate::clock::Now;
+use crate::mail::{self, Translated};
 use crate::page::Failure;
 
 /// An attempt that was counted before it is known whether it is right, so that many at once are
@@ -35,6 +37,7 @@ pub(super) enum Verdict {
 pub(super) async fn with_password(
     app: &App,
     (email, password): (&str, &str),
+    language: Language,
     now: Now,
 ) -> Result<Verdict, Failure> {
     let attempt = match Email::parse(email) {
@@ -49,7 +52,7 @@ pub(super) async fn with_password(
         return Ok(Verdict::Refused);
     };
     if !is_right || attempt.user.email_confirmed_at.is_none() {
-        return refuse(app, &attempt, now).await;
+        return refuse(app, &attempt, language, now).await;
     }
     let renewed = match &stored {
         Some(stored) => app.passwords.renewed(password, stored).await?,
@@ -75,8 +78,8 @@ pub(super) async fn with_password(
 /// Judges the code of a second factor, or a recovery code, of somebody whose password was right.
 pub(super) async fn with_code(
     app: &App,
-    user: UserId,
-    code: &str,
+    (user, code): (UserId, &str),
+    language: Language,
     now: Now,
 ) -> Result<Verdict, Failure> {
     let Some(attempt) = begin(app, By::Id(user), now).await? else {
@@ -84,7 +87,7 @@ pub(super) async fn with_code(
     };
     let mut tx = app.db.platform_tx().await?;
     if !authenticator::use_code(app, &mut tx, &attempt.user, code, now).await? {
-        return refuse(app, &attempt, now).await;
+        return refuse(app, &attempt, language, now).await;
     }
     store::users::note_sign_in(&mut tx, user, now.0).await?;
     tx.commit().await?;
@@ -92,9 +95,14 @@ pub(super) async fn with_code(
     Ok(Verdict::SignedIn(attempt.user))
 }
 
-async fn refuse(app: &App, attempt: &Attempt, now: Now) -> Result<Verdict, Failure> {
+async fn refuse(
+    app: &App,
+    attempt: &Attempt,
+    language: Language,
+    now: Now,
+) -> Result<Verdict, Failure> {
     if let Some(until) = attempt.locked_until {
-        tell_of_lock(app, &attempt.user, until, now).await?;
+        tell_of_lock(app, (&attempt.user, until), language, now).await?;
     }
     Ok(Verdict::Refused)
 }
@@ -132,8 +140,8 @@ async fn begin(app: &App, by: By<'_>, now: Now) -> Result<Option<Attempt>, Actio
 /// The owner learns of a pause by mail, operators by the audit log.
 async fn tell_of_lock(
     app: &App,
-    user: &User,
-    until: OffsetDateTime,
+    (user, until): (&User, OffsetDateTime),
+    language: Language,
     now: Now,
 ) -> Result<(), ActionError> {
     let mut tx = app.db.platform_tx().await?;
@@ -143,15 +151,19 @@ async fn tell_of_lock(
     });
     let change = (super::subject(user), Change::created(&after));
     action::audit(&mut tx, &Authority::system(), Action::LockUser, change, now).await?;
-    let url = &app.public_url;
-    let body = format!(
-        "After several wrong passwords or codes, sign-in to your account at {url} pauses until {}.\n\n\
-         To go on at once, set a new password: {url}/forgot\n\nIf these attempts were not \
-         yours, your password was not guessed, and there is nothing to do.\n",
-        web::format::absolute(until)
-    );
-    let subject = "Sign-in to your Tollgate account pauses";
-    super::write_to(&mut tx, user, subject, &body).await?;
+    if let Ok(to) = Email::parse(&user.email) {
+        let body = Message::new("mail-lock")
+            .with("url", &app.public_url)
+            .with("until", until);
+        let letter = Translated {
+            to: &to,
+            tenant: None,
+            language,
+            subject: Message::new("mail-lock-subject"),
+            body,
+        };
+        mail::post_translated(&mut tx, letter).await?;
+    }
     tx.commit().await?;
     app.mailer.wake();
     Ok(())

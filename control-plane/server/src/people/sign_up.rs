@@ -12,13 +12,14 @@ use serde_json::json;
 use store::PlatformTx;
 use store::users::{CodeFor, NewUser};
 use uuid::Uuid;
+use web::language::{Language, Message};
 
 use super::codes::{self, PlainCode};
 use crate::action::{self, ActionError, Change, Subject};
 use crate::app::App;
 use crate::authority::Authority;
 use crate::clock::Now;
-use crate::mail::{self, Letter};
+use crate::mail::{self, Translated};
 use crate::passwords::PasswordHash;
 use crate::random;
 
@@ -28,6 +29,8 @@ pub(super) struct SignUp {
     /// None: the account will have a passkey.
     pub password_hash: Option<PasswordHash>,
     pub ticket: Ticket,
+    /// Of the mail.
+    pub language: Language,
 }
 
 /// What somebody signs up for.
@@ -70,7 +73,8 @@ struct Details {
 /// Mails a code, or to somebody who has an account that they have one.
 pub(super) async fn ask(app: &App, sign_up: SignUp, now: Now) -> Result<(), ActionError> {
     let mut tx = app.db.platform_tx().await?;
-    if has_account(app, &mut tx, &sign_up.email).await? {
+    let to = (&sign_up.email, sign_up.language);
+    if has_account(app, &mut tx, to).await? {
         tx.commit().await?;
         return Ok(());
     }
@@ -84,18 +88,24 @@ pub(super) async fn ask(app: &App, sign_up: SignUp, now: Now) -> Result<(), Acti
         password_hash: sign_up.password_hash.map(|hash| hash.as_str().to_owned()),
         ticket: sign_up.ticket,
     };
-    mail_code(app, &mut tx, (&sign_up.email, &json!(details)), now).await?;
+    mail_code(app, &mut tx, to, &json!(details), now).await?;
     tx.commit().await?;
     Ok(())
 }
 
 /// Mails another code in place of the one before, if there is one.
-pub(super) async fn ask_again(app: &App, email: &Email, now: Now) -> Result<(), ActionError> {
+pub(super) async fn ask_again(
+    app: &App,
+    email: &Email,
+    language: Language,
+    now: Now,
+) -> Result<(), ActionError> {
     let mut tx = app.db.platform_tx().await?;
-    if !has_account(app, &mut tx, email).await?
+    let to = (email, language);
+    if !has_account(app, &mut tx, to).await?
         && let Some(before) = store::users::find_code(&mut tx, code_for(email)).await?
     {
-        mail_code(app, &mut tx, (email, &before.details), now).await?;
+        mail_code(app, &mut tx, to, &before.details, now).await?;
     }
     tx.commit().await?;
     Ok(())
@@ -170,50 +180,43 @@ async fn make(
 }
 
 /// Tells the owner of an account that somebody signs up with its address.
-async fn has_account(app: &App, tx: &mut PlatformTx, email: &Email) -> store::Result<bool> {
+async fn has_account(
+    app: &App,
+    tx: &mut PlatformTx,
+    (email, language): (&Email, Language),
+) -> store::Result<bool> {
     if store::users::find_by_email(tx, email).await?.is_none() {
         return Ok(false);
     }
-    let url = &app.public_url;
-    let body = format!(
-        "Somebody, probably you, signed up at {url} with this address. You have an account \
-         already.\n\nSign in: {url}/login\nForgot the password? {url}/forgot\n\nIf it was not \
-         you, nothing happened and there is nothing to do.\n"
-    );
-    let letter = Letter {
+    let letter = Translated {
         to: email,
         tenant: None,
-        subject: "You have a Tollgate account already",
-        body: &body,
+        language,
+        subject: Message::new("mail-known-subject"),
+        body: Message::new("mail-known").with("url", &app.public_url),
     };
-    mail::post(tx, letter).await?;
+    mail::post_translated(tx, letter).await?;
     Ok(true)
 }
 
 async fn mail_code(
     app: &App,
     tx: &mut PlatformTx,
-    (email, details): (&Email, &serde_json::Value),
+    (email, language): (&Email, Language),
+    details: &serde_json::Value,
     now: Now,
 ) -> store::Result<()> {
     let code = PlainCode::mint(app, code_for(email));
     let until = now.0 + codes::LIFETIME;
     store::users::replace_code(tx, code_for(email), &code.hash, details, until).await?;
-    let body = format!(
-        "Enter this code to confirm your address:\n\n    {}\n\nIt works for {} minutes, at {}.\n\n\
-         If you did not sign up, ignore this mail.\n",
-        code.reveal(),
-        codes::LIFETIME.whole_minutes(),
-        app.public_url,
-    );
-    let subject = format!("Your Tollgate code: {}", code.reveal());
-    let letter = Letter {
+    let letter = Translated {
         to: email,
         tenant: None,
-        subject: &subject,
-        body: &body,
+        language,
+        subject: code.subject(),
+        body: code.body("mail-sign-up", app),
     };
-    mail::post(tx, letter).await
+    mail::post_translated(tx, letter).await
 }
 
 fn code_for(email: &Email) -> CodeFor<'_> {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use domain::role::{PlatformRole, Role};
 
+use web::language::Language;
+
 use crate::Now;
 use crate::testing::{Browser, PASSWORD, Stack};
 
@@ -185,7 +187,13 @@ async fn many_guesses_at_once_are_not_more_than_five() {
     for _ in 0..12 {
         let app = stack.app.clone();
         tasks.spawn(async move {
-            super::sign_in::with_password(&app, (EMAIL, "wrong password"), Now::read()).await
+            super::sign_in::with_password(
+                &app,
+                (EMAIL, "wrong password"),
+                Language::English,
+                Now::read(),
+            )
+            .await
         });
     }
     while let Some(done) = tasks.join_next().await {

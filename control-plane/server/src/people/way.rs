@@ -4,16 +4,11 @@
 use domain::email::Email;
 use domain::oauth_client::{OauthClient, Serves, SignUp};
 use web::forms::FormErrors;
+use web::language::Message;
 
 use crate::app::App;
 use crate::clock::Now;
-use crate::page::{Failure, own_path};
-
-/// Where applications send their people.
-const APPLICATIONS: &str = "/oauth2/authorize?";
-
-const OTHER_DOMAIN: &str = "People with this address do not sign up here. Use your address at \
-    work, or ask those who run the application.";
+use crate::page::{APPLICATIONS, Failure, own_path};
 
 pub(super) enum Way {
     /// They make a tenant, also on the way to an application for people of any tenant.
@@ -50,9 +45,9 @@ impl Way {
     /// Whether an address may sign up. Goes by its domain, never by who has an account.
     pub(super) fn check(&self, email: &Email) -> Result<(), FormErrors> {
         match self {
-            Way::Application(client) if !client.may_join(email.as_str()) => {
-                Err(FormErrors::of("email", OTHER_DOMAIN))
-            }
+            Way::Application(client) if !client.may_join(email.as_str()) => Err(
+                FormErrors::of_message("email", Message::new("error-other-domain")),
+            ),
             _ => Ok(()),
         }
     }

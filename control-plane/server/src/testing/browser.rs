@@ -8,11 +8,15 @@ use axum::body::Body;
 use http::{HeaderMap, Method, Request, header};
 use tower::ServiceExt;
 
+const BOUNDARY: &str = "between-the-parts";
+
 pub(crate) struct Browser {
     router: Router,
     cookies: BTreeMap<String, String>,
     /// What the browser says about where its requests come from.
     pub(crate) site: Option<&'static str>,
+    /// The languages that it asks for; empty: it says nothing of them.
+    pub(crate) accept_language: &'static str,
 }
 
 /// What a browser got.
@@ -54,6 +58,7 @@ impl Browser {
             router,
             cookies: BTreeMap::new(),
             site: Some("same-origin"),
+            accept_language: "",
         }
     }
 
@@ -77,6 +82,32 @@ impl Browser {
             .await
     }
 
+    /// Sends a form with a file in its field `logo`.
+    pub(crate) async fn upload(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        file: &[u8],
+    ) -> Seen {
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            let part = format!(
+                "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            );
+            body.extend_from_slice(part.as_bytes());
+        }
+        let head = format!(
+            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"logo\"; filename=\"x.png\"\r\n\
+             content-type: image/png\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(file);
+        body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        self.send_as(&kind, Method::POST, path, Body::from(body))
+            .await
+    }
+
     /// Opens the page, fills in its form and sends it, with its hidden token and nonce.
     pub(crate) async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Seen {
         let shown = self.get(path).await;
@@ -86,7 +117,7 @@ impl Browser {
 
     /// Sends the form of a page that is shown already.
     pub(crate) async fn fill(&mut self, shown: &Seen, path: &str, fields: &[(&str, &str)]) -> Seen {
-        let mut all: Vec<(&str, &str)> = fields.to_vec();
+        let mut kept: Vec<(&str, String)> = Vec::new();
         for hidden in [
             "csrf_token",
             "form_nonce",
@@ -100,9 +131,11 @@ impl Browser {
             if let Some(value) = shown.field(hidden).filter(|value| !value.is_empty())
                 && !is_given
             {
-                all.push((hidden, value));
+                kept.push((hidden, value.replace("&#38;", "&")));
             }
         }
+        let hidden = kept.iter().map(|(name, value)| (*name, value.as_str()));
+        let all: Vec<(&str, &str)> = fields.iter().copied().chain(hidden).collect();
         self.post(path, &all).await
     }
 
@@ -117,6 +150,11 @@ impl Browser {
     }
 
     async fn send(&mut self, method: Method, path: &str, body: Body) -> Seen {
+        let kind = "application/x-www-form-urlencoded";
+        self.send_as(kind, method, path, body).await
+    }
+
+    async fn send_as(&mut self, kind: &str, method: Method, path: &str, body: Body) -> Seen {
         let cookies: Vec<String> = self
             .cookies
             .iter()
@@ -127,9 +165,12 @@ impl Browser {
             .uri(path)
             .header(header::HOST, "localhost:8080")
             .header(header::ACCEPT, "text/html,application/xhtml+xml")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            .header(header::CONTENT_TYPE, kind);
         if !cookies.is_empty() {
             request = request.header(header::COOKIE, cookies.join("; "));
+        }
+        if !self.accept_language.is_empty() {
+            request = request.header(header::ACCEPT_LANGUAGE, self.accept_language);
         }
         if let Some(site) = self.site {
             request = request.header("sec-fetch-site", site);

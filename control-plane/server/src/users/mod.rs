@@ -21,6 +21,7 @@ use store::PlatformTx;
 use store::users::ListedUser;
 use time::OffsetDateTime;
 use web::format::{absolute, rfc3339};
+use web::language::Language;
 use web::pages::users::Lock;
 
 use crate::action::{self, ActionError, Change};
@@ -167,7 +168,7 @@ pub(crate) async fn reset_password(
     if taken.is_err() {
         return Err(ActionError::Conflict(Conflict::SentJustNow));
     }
-    people::mail_code(app, tx, &email, now).await?;
+    people::mail_code(app, tx, (&email, Language::default()), now).await?;
     let change = (subject(&user), Change::default());
     action::audit(tx, authority, Action::ResetPassword, change, now).await?;
     Ok(user)

@@ -3,6 +3,7 @@
 mod clients;
 mod codes;
 mod encrypted;
+mod languages;
 mod logout;
 mod members;
 mod refresh;
