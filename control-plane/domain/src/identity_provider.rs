@@ -235,6 +235,8 @@ pub struct Claims {
     pub is_email_verified: bool,
     pub name: String,
     pub groups: Vec<String>,
+    /// When they proved there who they are, if the provider says so.
+    pub auth_time: Option<OffsetDateTime>,
 }
 
 impl Claims {

@@ -18,9 +18,9 @@ use crate::{Db, PlatformTx, Result};
 pub const USER_KEY: &str = "user_id";
 /// The entry that holds the id of the sign-in.
 pub const LOGIN_KEY: &str = "login_id";
-/// The entry that says when its person last proved who they are, in Unix seconds.
-pub const SIGNED_IN_KEY: &str = "signed_in_at";
-/// However often it is used, a session ends this long after its person proved who they are.
+/// The entry that says when somebody signed in, in Unix seconds.
+pub const BEGAN_KEY: &str = "began_at";
+/// However often it is used, a session ends this long after somebody signed in.
 const LIFETIME_MAX: Duration = Duration::days(90);
 
 #[derive(Debug, Clone)]
@@ -107,8 +107,8 @@ impl Sessions {
 }
 
 fn expires_at(record: &Record) -> OffsetDateTime {
-    let signed_in_at = record.data.get(SIGNED_IN_KEY).and_then(|at| at.as_i64());
-    let end = signed_in_at
+    let began_at = record.data.get(BEGAN_KEY).and_then(|at| at.as_i64());
+    let end = began_at
         .and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok())
         .map(|at| at + LIFETIME_MAX);
     end.map_or(record.expiry_date, |end| end.min(record.expiry_date))
@@ -131,7 +131,7 @@ pub struct Browser {
 pub async fn list_of_user(tx: &mut PlatformTx, user: UserId, limit: u32) -> Result<Vec<Browser>> {
     let rows = sqlx::query!(
         r#"select login_id as "login_id!", data->>'agent' as agent, data->>'address' as address,
-            data->'amr' as amr, (data->>'signed_in_at')::bigint as signed_in_at,
+            data->'amr' as amr, (data->>'began_at')::bigint as began_at,
             (data->>'seen_at')::bigint as seen_at
         from sessions
         where user_id = $1 and login_id is not null and expires_at > now()
@@ -155,7 +155,7 @@ pub async fn list_of_user(tx: &mut PlatformTx, user: UserId, limit: u32) -> Resu
                 .amr
                 .and_then(|amr| serde_json::from_value(amr).ok())
                 .unwrap_or_default(),
-            signed_in_at: at(row.signed_in_at),
+            signed_in_at: at(row.began_at),
             seen_at: at(row.seen_at),
         })
         .collect())

@@ -4,7 +4,7 @@ mail-code-subject = Ihr Tollgate-Code: { $code }
 mail-sign-up =
     Geben Sie diesen Code ein, um Ihre Adresse zu bestätigen:
 
-        { $code }
+    {"    "}{ $code }
 
     Er gilt { $length }, auf { $url }.
 
@@ -20,9 +20,9 @@ mail-known =
 mail-reset =
     Geben Sie diesen Code ein, um ein neues Passwort festzulegen:
 
-        { $code }
+    {"    "}{ $code }
 
-    Er gilt { $length }, auf { $url }.
+    Er gilt { $length }, auf { $url }
 
     Falls Sie ihn nicht angefordert haben, können Sie diese E-Mail ignorieren: Ihr Passwort bleibt, wie es ist.
 mail-lock-subject = Die Anmeldung zu Ihrem Tollgate-Konto pausiert
@@ -45,6 +45,6 @@ mail-invitation-subject = Einladung zu { $tenant }
 mail-invitation =
     Sie sind eingeladen, { $tenant } beizutreten, mit der Rolle { $role }. Um anzunehmen, öffnen Sie diesen Link:
 
-        { $url }
+    {"    "}{ $url }
 
     Er gilt einmal, bis { $until }. Falls Sie nicht wissen, wer Sie einlädt, können Sie diese E-Mail ignorieren.

@@ -4,7 +4,7 @@ mail-code-subject = Your Tollgate code: { $code }
 mail-sign-up =
     Enter this code to confirm your address:
 
-        { $code }
+    {"    "}{ $code }
 
     It works for { $length }, at { $url }.
 
@@ -20,9 +20,9 @@ mail-known =
 mail-reset =
     Enter this code to set a new password:
 
-        { $code }
+    {"    "}{ $code }
 
-    It works for { $length }, at { $url }.
+    It works for { $length }, at { $url }
 
     If you did not ask for it, ignore this mail: your password stays.
 mail-lock-subject = Sign-in to your Tollgate account pauses
@@ -45,6 +45,6 @@ mail-invitation-subject = You are invited to { $tenant }
 mail-invitation =
     You are invited to join { $tenant } as { $role }. To accept, open this link:
 
-        { $url }
+    {"    "}{ $url }
 
     It works once, until { $until }. If you do not know who invites you, ignore this mail.

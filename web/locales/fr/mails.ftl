@@ -4,7 +4,7 @@ mail-code-subject = Votre code Tollgate : { $code }
 mail-sign-up =
     Saisissez ce code pour confirmer votre adresse :
 
-        { $code }
+    {"    "}{ $code }
 
     Il est valable { $length }, sur { $url }.
 
@@ -20,9 +20,9 @@ mail-known =
 mail-reset =
     Saisissez ce code pour choisir un nouveau mot de passe :
 
-        { $code }
+    {"    "}{ $code }
 
-    Il est valable { $length }, sur { $url }.
+    Il est valable { $length }, sur { $url }
 
     Si vous ne l’avez pas demandé, ignorez cet e-mail : votre mot de passe ne change pas.
 mail-lock-subject = La connexion à votre compte Tollgate est suspendue
@@ -45,6 +45,6 @@ mail-invitation-subject = Vous êtes invité chez { $tenant }
 mail-invitation =
     Vous êtes invité à rejoindre { $tenant } avec le rôle { $role }. Pour accepter, ouvrez ce lien :
 
-        { $url }
+    {"    "}{ $url }
 
     Il ne fonctionne qu’une fois, jusqu’au { $until }. Si vous ne savez pas qui vous invite, ignorez cet e-mail.

@@ -42,6 +42,7 @@ fn claims(address: &str, is_email_verified: bool) -> Claims {
         is_email_verified,
         name: String::new(),
         groups: Vec::new(),
+        auth_time: None,
     }
 }
 

@@ -274,6 +274,8 @@ async fn enter(
         user: user.id,
         email: &user.email,
         amr: &[amr::FEDERATED],
+        // Who was signed in there already did not prove anything now.
+        auth_time: claims.auth_time.map_or(now.0, |at| at.min(now.0)),
     };
     visitor.sign_in(app, &who).await?;
     Ok(Ok(()))

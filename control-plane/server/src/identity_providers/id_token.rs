@@ -5,6 +5,7 @@ use domain::identity_provider::{Claims, ProviderTerms, SUBJECT_BYTES_MAX};
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
 
 use super::discovery::Described;
 use crate::clock::Now;
@@ -179,5 +180,9 @@ pub(super) fn read(claims: &Map<String, Value>, terms: &ProviderTerms) -> Claims
             .take(NAME_CHARS_MAX)
             .collect(),
         groups,
+        auth_time: claims
+            .get("auth_time")
+            .and_then(Value::as_i64)
+            .and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),
     }
 }

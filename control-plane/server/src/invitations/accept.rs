@@ -149,6 +149,7 @@ async fn accept(
             user: user.id,
             email: &user.email,
             amr: &[amr::PASSWORD],
+            auth_time: now.0,
         };
         visitor.sign_in(&app, &who).await?;
     }

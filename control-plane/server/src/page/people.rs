@@ -377,6 +377,7 @@ impl SignedIn {
             user: self.person.user,
             email: &self.person.email,
             amr: &amr,
+            auth_time: self.login.auth_time,
         };
         session::sign_in(&app.db, &self.visit.session, &who, &self.visit.device).await
     }

@@ -2,7 +2,7 @@
 
 use domain::id::UserId;
 use store::Db;
-use store::sessions::{LOGIN_KEY, SIGNED_IN_KEY, Sessions, USER_KEY};
+use store::sessions::{BEGAN_KEY, LOGIN_KEY, Sessions, USER_KEY};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
@@ -19,6 +19,8 @@ const IDLE_MAX: Duration = Duration::days(14);
 const TOUCH_EVERY: Duration = Duration::hours(1);
 
 const EMAIL: &str = "email";
+/// When the person last proved who they are.
+const SIGNED_IN_AT: &str = "signed_in_at";
 const SEEN_AT: &str = "seen_at";
 /// How somebody signed in (RFC 8176).
 const AMR: &str = "amr";
@@ -76,7 +78,7 @@ pub(super) async fn login(session: &Session) -> Result<Option<Login>, Failure> {
     let Some(holder) = holder(session).await? else {
         return Ok(None);
     };
-    let signed_in_at: i64 = session.get(SIGNED_IN_KEY).await?.unwrap_or(0);
+    let signed_in_at: i64 = session.get(SIGNED_IN_AT).await?.unwrap_or(0);
     Ok(Some(Login {
         id: session.get(LOGIN_KEY).await?.unwrap_or_default(),
         user: holder.user,
@@ -105,6 +107,8 @@ pub(crate) struct SignIn<'a> {
     pub user: UserId,
     pub email: &'a str,
     pub amr: &'a [&'a str],
+    /// When they did.
+    pub auth_time: OffsetDateTime,
 }
 
 /// What a browser tells of itself.
@@ -137,7 +141,9 @@ pub(super) async fn sign_in(
     session.insert(USER_KEY, who.user.to_string()).await?;
     session.insert(LOGIN_KEY, id).await?;
     session.insert(EMAIL, who.email).await?;
-    session.insert(SIGNED_IN_KEY, now.unix_seconds()).await?;
+    let auth_time = who.auth_time.unix_timestamp();
+    session.insert(SIGNED_IN_AT, auth_time).await?;
+    session.insert(BEGAN_KEY, now.unix_seconds()).await?;
     session.insert(AMR, who.amr).await?;
     session.insert(SEEN_AT, now.unix_seconds()).await?;
     session.insert(AGENT, &device.agent).await?;

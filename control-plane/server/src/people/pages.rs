@@ -189,7 +189,7 @@ async fn sign_in_here(
         }
     };
     throttle::ATTEMPTS.give_back(&app, network).await?;
-    enter(&app, &visitor, (&user, &[amr::PASSWORD]), &form.next).await
+    enter(&app, &visitor, (&user, &[amr::PASSWORD]), &form.next, now).await
 }
 
 /// Signs in, and goes on to where the person was going.
@@ -198,11 +198,13 @@ pub(super) async fn enter(
     visitor: &Anonymous,
     (user, amr): (&User, &[&str]),
     next: &str,
+    now: Now,
 ) -> Answer {
     let who = SignIn {
         user: user.id,
         email: &user.email,
         amr,
+        auth_time: now.0,
     };
     visitor.sign_in(app, &who).await?;
     match own_path(next) {
@@ -416,7 +418,7 @@ async fn confirm(
         false => with_next("/account/passkeys/new", &home),
     };
     let amr: &[&str] = if has_password { &[amr::PASSWORD] } else { &[] };
-    let entered = enter(&app, &visitor, (&user, amr), &next).await;
+    let entered = enter(&app, &visitor, (&user, amr), &next, now).await;
     if let Some(tenant) = tenant.filter(|_| !is_to_application) {
         let text = Message::new("confirm-welcome").with("tenant", &tenant.name);
         visitor.flash(Tone::Good, &visitor.say(&text)).await?;

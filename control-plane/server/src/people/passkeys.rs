@@ -290,7 +290,7 @@ async fn sign_in(
     tx.commit().await?;
     throttle::ATTEMPTS.give_back(&app, network).await?;
     let amr = [kind, amr::SEVERAL_FACTORS];
-    enter(&app, &visitor, (&user, &amr), &form.next).await
+    enter(&app, &visitor, (&user, &amr), &form.next, now).await
 }
 
 #[derive(Default, Deserialize)]
@@ -339,7 +339,6 @@ async fn registration_options(
     let mut tx = app.db.platform_tx().await?;
     let known = store::passkeys::list_credential_ids(&mut tx, person.user, PASSKEYS_MAX).await?;
     tx.commit().await?;
-    let known = known.into_iter().map(Into::into).collect();
     let (id, email) = (person.user.0, person.email.as_str());
     let started = webauthn.start_passkey_registration(id, email, email, Some(known));
     let (options, state) = started.map_err(|cause| Problem::internal(&cause))?;

@@ -50,7 +50,9 @@ pub(crate) async fn mail_code(
         tenant: None,
         language,
         subject: code.subject(),
-        body: code.body("mail-reset", app),
+        body: code
+            .body("mail-reset", app)
+            .with("url", &page_for(app, "/forgot/reset", email)),
     };
     mail::post_translated(tx, letter).await
 }

@@ -95,7 +95,7 @@ async fn judge(
         Verdict::SignedIn(user) => {
             throttle::ATTEMPTS.give_back(&app, network).await?;
             let amr = [amr::PASSWORD, amr::ONE_TIME_CODE, amr::SEVERAL_FACTORS];
-            enter(&app, &visitor, (&user, &amr), &pending.next).await
+            enter(&app, &visitor, (&user, &amr), &pending.next, now).await
         }
         Verdict::Refused | Verdict::SecondStep(_) => invalid(&answer(FormErrors::of_message(
             "code",

@@ -1,6 +1,7 @@
 //! Guarantees of sign-up, sign-in and lost passwords.
 
 mod email_change;
+mod passkeys;
 mod second_step;
 mod sign_ins;
 

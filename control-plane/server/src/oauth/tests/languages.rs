@@ -1,5 +1,7 @@
 //! Guarantees about the language that an application's people read on their way.
 
+use store::testing::execute;
+
 use super::*;
 use crate::testing::PASSWORD;
 
@@ -45,6 +47,8 @@ async fn the_application_asks_for_a_language_then_the_person_and_then_the_browse
 #[tokio::test]
 async fn the_language_stays_on_the_whole_way_and_in_its_mails() {
     let world = World::new().await;
+    let sql = "update oauth_clients set serves = 'any_tenant' where $1 > 0.0";
+    execute(&world.stack.app.db, sql, 1.0).await;
     let mut browser = world.stack.browser();
     let sent = browser.get(&wanted(&world, "de")).await;
     let login = browser.get(sent.location()).await;
@@ -66,7 +70,7 @@ async fn the_language_stays_on_the_whole_way_and_in_its_mails() {
         ("password", "x"),
     ];
     let refused = browser.fill(&sign_up, "/signup", &short).await;
-    assert!(refused.body.contains("mindestens 12 Zeichen"));
+    assert!(refused.body.contains("mindestens 15 Zeichen"));
     assert!(refused.body.contains("Namen Ihrer Firma"));
     let fields = [
         ("tenant_name", "Contoso"),
