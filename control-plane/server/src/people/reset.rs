@@ -52,7 +52,7 @@ pub(crate) async fn mail_code(
         subject: code.subject(),
         body: code
             .body("mail-reset", app)
-            .with("url", &page_for(app, "/forgot/reset", email)),
+            .with("url", page_for(app, "/forgot/reset", email)),
     };
     mail::post_translated(tx, letter).await
 }

@@ -437,8 +437,8 @@ async fn a_route_that_names_a_scope_which_its_api_does_not_define_is_saved_with_
         let text = format!("does not define {scope}");
         assert_eq!(shown.body.contains(&text), warns, "{}", shown.body);
         let routes = program.get(&format!("{path}/routes")).await;
-        let items = routes.body["items"].as_array().expect("a list").iter();
-        let found = items.filter(|one| one["path"] == route).next_back();
+        let mut items = routes.body["items"].as_array().expect("a list").iter();
+        let found = items.rfind(|one| one["path"] == route);
         let id = found.expect("a route")["id"].as_str().expect("an id");
         let editor = browser.get(&format!("/admin/apis/{api}/routes/{id}")).await;
         assert_eq!(editor.body.contains("This API does not define"), warns);
