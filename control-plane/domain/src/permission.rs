@@ -164,6 +164,8 @@ actions! {
     EnableUser = "users.enable", Platform, Write, NOBODY;
     ResetPassword = "users.reset_password", Platform, Write, NOBODY;
     SignOutUser = "users.sign_out", Platform, Write, NOBODY;
+    /// For who lost their authenticator and their recovery codes.
+    ResetSecondStep = "users.reset_second_step", Platform, Write, NOBODY;
     LockUser = "users.lock", Platform, Write, NOBODY;
     UnlockUser = "users.unlock", Platform, Write, NOBODY;
 

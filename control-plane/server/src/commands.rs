@@ -137,6 +137,8 @@ async fn ensure_operator(
     match store::users::find_by_email(tx, email).await? {
         Some(user) => {
             store::users::set_password(tx, user.id, Some(hash.as_str()), now.0).await?;
+            // Whoever can start this program is let in.
+            store::authenticators::delete(tx, user.id).await?;
             store::users::enable(tx, user.id).await?;
             let role = Some(PlatformRole::Operator);
             store::users::set_platform_role(tx, user.id, role).await?;

@@ -220,6 +220,7 @@ pub(super) const ADMIN: &[Page] = &[
     sent("/admin/users/{user}/unlock", &[]),
     sent("/admin/users/{user}/reset-password", &[]),
     sent("/admin/users/{user}/sign-out", &[]),
+    sent("/admin/users/{user}/reset-second-step", &[]),
     both("/admin/users/{user}/disable", &[]),
     sent("/admin/users/{user}/enable", &[]),
     shown("/admin/plans"),

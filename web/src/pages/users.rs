@@ -34,8 +34,8 @@ pub struct UserRow {
     pub last_signed_in_at: Option<Moment>,
 }
 
-/// `GET /admin/users/{user}`. Its forms post to `…/unlock`, `…/enable`, `…/reset-password` and
-/// `…/sign-out`; disabling asks at `…/disable`.
+/// `GET /admin/users/{user}`. Its forms post to `…/unlock`, `…/enable`, `…/reset-password`,
+/// `…/reset-second-step` and `…/sign-out`; disabling asks at `…/disable`.
 #[derive(Debug, Clone, Template)]
 #[template(path = "users/detail.html")]
 pub struct UserDetail {
@@ -49,6 +49,9 @@ pub struct UserDetail {
     /// `Operator`, `Auditor`.
     pub platform_role: Option<String>,
     pub password: String,
+    /// Whether sign-in by password asks for a code, too.
+    pub has_second_step: bool,
+    pub passkeys: u32,
     pub lock: Option<Lock>,
     pub disabled_at: Option<Moment>,
     pub tenants: Vec<UserTenant>,
@@ -191,6 +194,8 @@ impl UserDetail {
             last_signed_in_at: Some(samples::ago(Duration::hours(3))),
             platform_role: Some("Auditor".to_owned()),
             password: "Set".to_owned(),
+            has_second_step: true,
+            passkeys: 2,
             lock: Some(Lock {
                 until: crate::format::absolute(samples::NOW + Duration::minutes(17)),
                 reason: "6 wrong passwords or codes".to_owned(),

@@ -127,7 +127,7 @@ pub(crate) async fn account(
 }
 
 /// Mails somebody about their account.
-async fn write_to(
+pub(crate) async fn write_to(
     tx: &mut PlatformTx,
     user: &User,
     subject: &str,

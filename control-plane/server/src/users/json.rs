@@ -36,6 +36,10 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(json::route(Action::UnlockUser, routes!(unlock)))
         .routes(json::route(Action::ResetPassword, routes!(reset_password)))
         .routes(json::route(Action::SignOutUser, routes!(sign_out)))
+        .routes(json::route(
+            Action::ResetSecondStep,
+            routes!(reset_second_step),
+        ))
 }
 
 /// What a list of people is narrowed to.
@@ -330,4 +334,22 @@ async fn sign_out(
     let (mut work, caller, _) = creation.begin(&app).await?;
     let user = super::sign_out(&caller.authority, work.platform()?, id, now).await?;
     work.done(0, &UserView::of(&user)).await
+}
+
+/// Turns the second step of somebody's sign-in off, who lost their authenticator and their recovery
+/// codes. They are told by mail.
+#[utoipa::path(post, path = "/users/{user}/reset-second-step", tag = "users",
+    params(("user" = String, Path)), responses((status = 200, body = UserView)))]
+async fn reset_second_step(
+    State(app): State<App>,
+    At(id): At<UserId>,
+    now: Now,
+    creation: Creation<Nothing>,
+) -> Result<Response, Stop> {
+    let (mut work, caller, _) = creation.begin(&app).await?;
+    let tx = work.platform()?;
+    let user = super::reset_second_step(&app, &caller.authority, tx, id, now).await?;
+    let answer = work.done(0, &UserView::of(&user)).await?;
+    app.mailer.wake();
+    Ok(answer)
 }

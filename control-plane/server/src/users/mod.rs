@@ -189,6 +189,37 @@ pub(crate) async fn sign_out(
     Ok(user)
 }
 
+/// Takes the second step of sign-in away from somebody who lost it, and tells them: wake the
+/// mailer. Whoever does that for somebody has made sure of who asks.
+pub(crate) async fn reset_second_step(
+    app: &App,
+    authority: &Authority,
+    tx: &mut PlatformTx,
+    id: UserId,
+    now: Now,
+) -> Result<User, ActionError> {
+    authority.require(Action::ResetSecondStep)?;
+    let user = store::users::get(tx, id).await?;
+    if !store::authenticators::is_confirmed(tx, id).await? {
+        return Err(ActionError::NotFound("second step"));
+    }
+    store::authenticators::delete(tx, id).await?;
+    let change = (
+        subject(&user),
+        Change::removed(&json!({ "second_factor": "on" })),
+    );
+    action::audit(tx, authority, Action::ResetSecondStep, change, now).await?;
+    let url = &app.public_url;
+    let body = format!(
+        "Those who run {url} turned the second step of your sign-in off: it asks for your password \
+         only. Set a new one up at {url}/account\n\nIf you did not ask for that, set a new password \
+         at once: {url}/forgot\n"
+    );
+    let title = "The second step of your Tollgate sign-in is off";
+    people::write_to(tx, &user, title, &body).await?;
+    Ok(user)
+}
+
 /// The person as they are now, with the change in the audit log.
 async fn changed(
     authority: &Authority,

@@ -49,6 +49,10 @@ pub(crate) fn pages() -> Router<App> {
             post(steps::reset_password_here),
         )
         .route("/admin/users/{user}/sign-out", post(steps::sign_out_here))
+        .route(
+            "/admin/users/{user}/reset-second-step",
+            post(steps::reset_second_step_here),
+        )
 }
 
 async fn show_list(
@@ -133,6 +137,8 @@ pub(super) async fn detail(
 ) -> Result<UserDetail, Failure> {
     let mut tx = app.db.platform_tx().await?;
     let found = super::get(&operator.authority, &mut tx, id).await?;
+    let has_second_step = store::authenticators::is_confirmed(&mut tx, id).await?;
+    let passkeys = store::passkeys::count(&mut tx, id).await?;
     tx.commit().await?;
     let user = found.user;
     let tenants = found
@@ -161,6 +167,8 @@ pub(super) async fn detail(
         last_signed_in_at: user.last_signed_in_at.map(|at| moment(at, now.0)),
         platform_role: role,
         password: password.to_owned(),
+        has_second_step,
+        passkeys,
         lock: super::lock(&user, now),
         disabled_at: user.disabled_at.map(|at| moment(at, now.0)),
         tenants: tenants.collect(),

@@ -220,6 +220,20 @@ pub async fn sign_out_here(
     back(&operator, id, &format!("{} is signed out.", user.email)).await
 }
 
+pub async fn reset_second_step_here(
+    State(app): State<App>,
+    operator: Operator,
+    At(id): At<UserId>,
+    now: Now,
+) -> Answer {
+    let mut tx = app.db.platform_tx().await?;
+    let user = super::reset_second_step(&app, &operator.authority, &mut tx, id, now).await?;
+    tx.commit().await?;
+    app.mailer.wake();
+    let text = format!("{} signs in without a second step.", user.email);
+    back(&operator, id, &text).await
+}
+
 /// Lines of a report that a page shows, those that were refused before others.
 const LINES_SHOWN: usize = 200;
 

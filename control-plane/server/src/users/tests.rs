@@ -142,7 +142,14 @@ async fn auditors_look_at_people_and_change_nothing() {
         .await;
     let program = stack.program_of(auditor, &[]).await;
     assert_eq!(program.get("/users").await.status, 200);
-    for step in ["disable", "enable", "unlock", "reset-password", "sign-out"] {
+    for step in [
+        "disable",
+        "enable",
+        "unlock",
+        "reset-password",
+        "reset-second-step",
+        "sign-out",
+    ] {
         let refused = program
             .post(&format!("/users/{user}/{step}"), json!({}))
             .await;
@@ -156,7 +163,7 @@ async fn auditors_look_at_people_and_change_nothing() {
     assert_eq!(shown.status, 200);
     assert!(!shown.body.contains(&format!("action=\"{path}")));
     let token = browser.token().await;
-    for step in ["disable", "reset-password", "sign-out"] {
+    for step in ["disable", "reset-password", "reset-second-step", "sign-out"] {
         let fields = [("csrf_token", token.as_str())];
         let sent = browser.post(&format!("{path}/{step}"), &fields).await;
         assert_eq!(sent.status, 403, "{step}");

@@ -1,6 +1,7 @@
 //! Guarantees of the second step of sign-in.
 
 use domain::authenticator::AuthenticatorSecret;
+use domain::role::PlatformRole;
 
 use super::EMAIL;
 use crate::Now;
@@ -233,4 +234,32 @@ async fn how_one_signs_in_is_changed_only_soon_after_signing_in() {
     let fields = [("email", EMAIL), ("password", PASSWORD)];
     let back = browser.submit(again.location(), &fields).await;
     assert_eq!(back.location(), "/account/authenticator");
+}
+
+#[tokio::test]
+async fn operators_let_somebody_in_who_lost_their_second_step() {
+    let stack = Stack::new().await;
+    let operator = stack
+        .person("op@example.com", Some(PlatformRole::Operator))
+        .await;
+    let user = stack.person(EMAIL, None).await;
+    let path = format!("/users/{user}/reset-second-step");
+    let program = stack.program_of(operator, &[]).await;
+    let none = program.post(&path, serde_json::json!({})).await;
+    assert_eq!(none.status, 404, "there is nothing to turn off");
+    set_up(&mut stack.browser_of(EMAIL).await).await;
+    first_step(&stack).await;
+    let mut console = stack.browser_of("op@example.com").await;
+    let page = format!("/admin/users/{user}");
+    let shown = console.get(&page).await;
+    let step = format!("{page}/reset-second-step");
+    assert!(shown.body.contains(&step), "{}", shown.body);
+    assert_eq!(console.fill(&shown, &step, &[]).await.location(), page);
+    assert!(is_in(&mut stack.browser_of(EMAIL).await).await);
+    let mails = stack.mails_to(EMAIL).await;
+    assert!(mails[0].0.contains("second step"), "{mails:?}");
+    let log = program
+        .get("/audit-events?action=users.reset_second_step")
+        .await;
+    assert_eq!(log.body["items"].as_array().map(Vec::len), Some(1));
 }
