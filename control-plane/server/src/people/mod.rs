@@ -8,10 +8,12 @@ mod json;
 mod pages;
 mod passkeys;
 mod reset;
+mod reset_pages;
 mod second_step;
 mod sign_in;
 mod sign_ins;
 mod sign_up;
+mod sign_up_pages;
 #[cfg(test)]
 mod tests;
 mod way;
@@ -44,6 +46,8 @@ pub(crate) use reset::{mail_code, page_for};
 /// `/signup`, `/login`, `/forgot`, `/account`.
 pub(crate) fn pages() -> Router<App> {
     pages::pages()
+        .merge(sign_up_pages::pages())
+        .merge(reset_pages::pages())
         .merge(second_step::pages())
         .merge(account::pages())
         .merge(authenticator::pages())
