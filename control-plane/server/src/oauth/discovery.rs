@@ -57,7 +57,7 @@ fn document(app: &App) -> Value {
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "tenant_id",
             "email", "email_verified", "name", "preferred_username", "roles", "groups",
         ],
-        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account", "create"],
         "ui_locales_supported": Language::ALL.map(Language::tag),
         "authorization_response_iss_parameter_supported": true,
         "claims_parameter_supported": false,
