@@ -63,11 +63,14 @@ create table identity_links (
     subject text not null check (length(subject) between 1 and 255),
     user_id uuid not null references users (id) on delete cascade,
     email text not null default '',
+    is_by_person boolean not null,
     last_signed_in_at timestamptz,
     created_at timestamptz not null default now(),
     constraint identity_links_pkey primary key (provider_id, subject),
     constraint identity_links_user_key unique (user_id, provider_id)
 );
 comment on table identity_links is 'Whose account an account at a provider is.';
+comment on column identity_links.is_by_person is
+    'The person connected it; else it came of an address, or the account was made by it.';
 comment on column identity_links.email is 'What the provider said last, to tell accounts apart.';
 grant select, insert, update, delete on identity_links to tollgate_platform;

@@ -20,6 +20,8 @@ pub enum Conflict {
     KeyNameTaken,
     #[error("This value is in use already.")]
     KeyValueTaken,
+    #[error("Another OAuth client of this tenant has this name.")]
+    ClientNameTaken,
     #[error("Another plan has this name.")]
     PlanNameTaken,
     #[error("Another API has this name.")]
@@ -106,6 +108,7 @@ impl Conflict {
             | Conflict::UpstreamNameTaken
             | Conflict::TokenNameTaken
             | Conflict::ProviderNameTaken
+            | Conflict::ClientNameTaken
             | Conflict::GroupNameTaken => "name_taken",
             Conflict::KeyValueTaken => "value_taken",
             Conflict::PlaceTaken => "place_taken",
@@ -156,6 +159,7 @@ impl Conflict {
             | Conflict::UpstreamNameTaken
             | Conflict::TokenNameTaken
             | Conflict::ProviderNameTaken
+            | Conflict::ClientNameTaken
             | Conflict::GroupNameTaken => Some("name"),
             Conflict::KeyValueTaken => Some("value"),
             Conflict::PlaceTaken => Some("base_path"),

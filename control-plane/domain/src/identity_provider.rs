@@ -222,8 +222,17 @@ pub struct IdentityLink {
     pub user_id: UserId,
     /// What the provider said last, to tell accounts apart.
     pub email: String,
+    /// The person connected it; else it came of an address, or the account was made by it.
+    pub is_by_person: bool,
     pub created_at: OffsetDateTime,
     pub last_signed_in_at: Option<OffsetDateTime>,
+}
+
+/// Whose doing a link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkedBy {
+    Person,
+    Provider,
 }
 
 /// What a provider said of somebody, in a token that was verified.
@@ -265,6 +274,8 @@ pub struct Account {
 pub struct Known {
     /// Linked to the subject.
     pub linked: Option<Account>,
+    /// Whose doing that was.
+    pub linked_by: LinkedBy,
     /// With the address that the provider vouches for.
     pub addressed: Option<Account>,
     /// Domains that the provider's tenant has proven.
@@ -324,7 +335,13 @@ pub fn decide(provider: &IdentityProvider, claims: &Claims, known: &Known) -> Ve
         }
     }
     if let Some(linked) = &known.linked {
+        // An account that came to other tenants since is opened to this tenant's admins only if its
+        // person wanted that.
+        let is_wanted = provider.tenant_id.is_none()
+            || !linked.is_in_other_tenants
+            || known.linked_by == LinkedBy::Person;
         return match may_enter(provider, linked, known) {
+            Ok(()) if !is_wanted => Verdict::Refuse(Refused::ConnectFirst),
             Ok(()) => Verdict::SignIn(linked.user),
             Err(refused) => Verdict::Refuse(refused),
         };

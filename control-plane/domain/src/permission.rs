@@ -156,7 +156,8 @@ actions! {
     RotateTokenKey = "token_keys.rotate", Platform, Write, NOBODY;
     ListSnapshots = "snapshots.list", Platform, Read, NOBODY;
     ListAllEvents = "all_audit_events.list", Platform, Read, NOBODY;
-    ListOutbox = "outbox.list", Platform, Read, NOBODY;
+    /// Codes stand in it: whoever reads them signs in as others.
+    ListOutbox = "outbox.list", Platform, Write, NOBODY;
     ListUsers = "users.list", Platform, Read, NOBODY;
     CreateUser = "users.create", Platform, Write, NOBODY;
     ImportUsers = "users.import", Platform, Write, NOBODY;
@@ -166,6 +167,8 @@ actions! {
     SignOutUser = "users.sign_out", Platform, Write, NOBODY;
     /// For who lost their authenticator and their recovery codes.
     ResetSecondStep = "users.reset_second_step", Platform, Write, NOBODY;
+    /// A wrong password or code, of somebody who is known here.
+    RefuseSession = "sessions.refuse", Platform, Write, NOBODY;
     LockUser = "users.lock", Platform, Write, NOBODY;
     UnlockUser = "users.unlock", Platform, Write, NOBODY;
 
@@ -182,6 +185,9 @@ actions! {
     ConnectProvider = "identity_links.create", Own, Write, NOBODY;
     DisconnectProvider = "identity_links.delete", Own, Write, NOBODY;
     ChangePassword = "users.change_password", Own, Write, NOBODY;
+    /// In a browser, in whatever way.
+    BeginSession = "sessions.begin", Own, Write, NOBODY;
+    EndSession = "sessions.end", Own, Write, NOBODY;
     ChangeEmail = "users.change_email", Own, Write, NOBODY;
     ChangeAuthenticator = "users.change_authenticator", Own, Write, NOBODY;
     ChangePasskeys = "users.change_passkeys", Own, Write, NOBODY;

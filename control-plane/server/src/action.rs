@@ -217,7 +217,7 @@ pub struct Subject<'a> {
 }
 
 /// Before and after of a change, without secrets.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Change {
     before: Option<serde_json::Value>,
     after: Option<serde_json::Value>,

@@ -165,6 +165,14 @@ fn known_method(method: &http::Method) -> &'static str {
     }
 }
 
+/// A path as the log has it: an invitation's link is a secret.
+fn logged(path: &str) -> &str {
+    match path.starts_with("/invitations/") {
+        true => "/invitations/{token}",
+        false => path,
+    }
+}
+
 /// Middleware around every route: gives the request its id, counts it and writes its log line.
 pub async fn observe(
     State(metrics): State<Arc<Metrics>>,
@@ -175,7 +183,7 @@ pub async fn observe(
     let id = Uuid::now_v7().simple().to_string();
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let path = logged(request.uri().path()).to_owned();
     let route = request
         .extensions()
         .get::<MatchedPath>()

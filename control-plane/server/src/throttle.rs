@@ -22,6 +22,9 @@ pub(crate) struct Throttle {
 
 /// Wrong passwords and codes, by the client's network.
 pub(crate) const ATTEMPTS: Throttle = Throttle::new("attempts", 30, Duration::seconds(10));
+/// Questions for a passkey, which write a session each, by the client's network: pages of sign-in ask
+/// by themselves.
+pub(crate) const QUESTIONS: Throttle = Throttle::new("questions", 120, Duration::seconds(2));
 /// Requests that send a mail, by the client's network.
 pub(crate) const ASKS: Throttle = Throttle::new("asks", 20, Duration::minutes(3));
 /// Mails to one address, whoever asks for them.

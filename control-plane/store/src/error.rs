@@ -78,6 +78,7 @@ fn explain(constraint: &str) -> Option<Conflict> {
         "tenant_domains_domain_key" => Conflict::DomainListed,
         "tenant_domains_proven" => Conflict::DomainTaken,
         "groups_name" => Conflict::GroupNameTaken,
+        "oauth_clients_name" => Conflict::ClientNameTaken,
         "api_keys_name" => Conflict::KeyNameTaken,
         "api_key_values_pkey" => Conflict::KeyValueTaken,
         "plans_name" => Conflict::PlanNameTaken,

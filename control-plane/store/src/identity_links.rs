@@ -2,7 +2,7 @@
 
 use domain::email::Email;
 use domain::id::{ProviderId, UserId};
-use domain::identity_provider::IdentityLink;
+use domain::identity_provider::{IdentityLink, LinkedBy};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ struct Raw {
     subject: String,
     user_id: Uuid,
     email: String,
+    is_by_person: bool,
     created_at: OffsetDateTime,
     last_signed_in_at: Option<OffsetDateTime>,
 }
@@ -24,6 +25,7 @@ impl From<Raw> for IdentityLink {
             subject: raw.subject,
             user_id: raw.user_id.into(),
             email: raw.email,
+            is_by_person: raw.is_by_person,
             created_at: raw.created_at,
             last_signed_in_at: raw.last_signed_in_at,
         }
@@ -41,7 +43,7 @@ pub async fn find(
 ) -> Result<Option<IdentityLink>> {
     let found = sqlx::query_as!(
         Raw,
-        "select provider_id, subject, user_id, email, created_at, last_signed_in_at
+        "select provider_id, subject, user_id, email, is_by_person, created_at, last_signed_in_at
         from identity_links where provider_id = $1 and subject = $2",
         provider.0,
         subject
@@ -54,17 +56,19 @@ pub async fn find(
 pub async fn insert(
     tx: &mut PlatformTx,
     (provider, subject): (ProviderId, &str),
-    user: UserId,
+    (user, by): (UserId, LinkedBy),
     email: Option<&Email>,
     now: OffsetDateTime,
 ) -> Result<()> {
     sqlx::query!(
-        "insert into identity_links (provider_id, subject, user_id, email, created_at)
-        values ($1, $2, $3, $4, $5)",
+        "insert into identity_links (provider_id, subject, user_id, email, is_by_person,
+            created_at)
+        values ($1, $2, $3, $4, $5, $6)",
         provider.0,
         subject,
         user.0,
         email.map_or("", Email::as_str),
+        by == LinkedBy::Person,
         now
     )
     .execute(&mut **tx)
@@ -98,7 +102,8 @@ pub async fn list_of_user(
     user: UserId,
 ) -> Result<Vec<(IdentityLink, String)>> {
     let rows = sqlx::query!(
-        "select l.provider_id, l.subject, l.user_id, l.email, l.created_at, l.last_signed_in_at,
+        "select l.provider_id, l.subject, l.user_id, l.email, l.is_by_person, l.created_at,
+            l.last_signed_in_at,
             p.name
         from identity_links l join identity_providers p on p.id = l.provider_id
         where l.user_id = $1 order by lower(p.name), p.id limit $2",
@@ -115,6 +120,7 @@ pub async fn list_of_user(
                 subject: row.subject,
                 user_id: row.user_id,
                 email: row.email,
+                is_by_person: row.is_by_person,
                 created_at: row.created_at,
                 last_signed_in_at: row.last_signed_in_at,
             };
@@ -145,7 +151,7 @@ pub async fn delete(
     let gone = sqlx::query_as!(
         Raw,
         "delete from identity_links where provider_id = $1 and user_id = $2
-        returning provider_id, subject, user_id, email, created_at, last_signed_in_at",
+        returning provider_id, subject, user_id, email, is_by_person, created_at, last_signed_in_at",
         provider.0,
         user.0
     )

@@ -246,6 +246,21 @@ pub async fn find_live(
         .transpose()
 }
 
+/// Whether a person has signed in to a client with what is in force. Served by `oauth_grants_user`.
+pub async fn has_given(tx: &mut PlatformTx, user: UserId, client: ClientId) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"select exists (
+            select from oauth_grants
+            where user_id = $1 and client_id = $2 and revoked_at is null
+        ) as "has!""#,
+        user.0,
+        client.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(found)
+}
+
 /// For whom tokens of a grant are, as of now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Holder {

@@ -28,6 +28,13 @@ pub struct Sessions {
     db: Db,
 }
 
+/// Whether a record has its row already.
+#[derive(Clone, Copy)]
+enum Place {
+    New,
+    Known,
+}
+
 impl Sessions {
     pub fn new(db: Db) -> Self {
         Self { db }
@@ -49,30 +56,49 @@ impl Sessions {
         Ok(deleted.rows_affected())
     }
 
-    /// Strangers' sessions hold a step between two pages: they end after an hour.
-    async fn write(&self, record: &Record) -> Result<()> {
+    /// Strangers' sessions hold a step between two pages: they end after an hour. A session that was
+    /// ended while its record was in somebody's memory stays ended.
+    async fn write(&self, record: &Record, place: Place) -> Result<()> {
         let text = |key| record.data.get(key).and_then(serde_json::Value::as_str);
         let user: Option<UserId> = text(USER_KEY).and_then(|id| id.parse().ok());
         let login: Option<Uuid> = text(LOGIN_KEY).and_then(|id| id.parse().ok());
         let data =
             serde_json::to_value(&record.data).map_err(|_| crate::Error::corrupt("session"))?;
         let mut tx = self.db.platform_tx().await?;
-        sqlx::query!(
-            "insert into sessions (hash, user_id, login_id, data, expires_at)
-            values ($1, $2, $3, $4, case
-                when $2::uuid is null then least($5, now() + interval '1 hour') else $5
-            end)
-            on conflict (hash) do update set user_id = excluded.user_id,
-                login_id = excluded.login_id, data = excluded.data,
-                expires_at = excluded.expires_at",
-            &hash(&record.id)[..],
-            user.map(|id| id.0),
-            login,
-            data,
-            expires_at(record)
-        )
-        .execute(&mut *tx)
-        .await?;
+        match place {
+            Place::New => {
+                sqlx::query!(
+                    "insert into sessions (hash, user_id, login_id, data, expires_at)
+                    values ($1, $2, $3, $4, case
+                        when $2::uuid is null then least($5, now() + interval '1 hour') else $5
+                    end)",
+                    &hash(&record.id)[..],
+                    user.map(|id| id.0),
+                    login,
+                    data,
+                    expires_at(record)
+                )
+                .execute(&mut *tx)
+                .await?;
+            }
+            Place::Known => {
+                sqlx::query!(
+                    "update sessions set user_id = $2, login_id = $3, data = $4,
+                        expires_at = case
+                            when $2::uuid is null then least($5, now() + interval '1 hour')
+                            else $5
+                        end
+                    where hash = $1",
+                    &hash(&record.id)[..],
+                    user.map(|id| id.0),
+                    login,
+                    data,
+                    expires_at(record)
+                )
+                .execute(&mut *tx)
+                .await?;
+            }
+        }
         tx.commit().await
     }
 
@@ -197,11 +223,13 @@ fn backend(cause: &crate::Error) -> StoreError {
 impl SessionStore for Sessions {
     async fn create(&self, record: &mut Record) -> StoreResult<()> {
         // 128 random bits: the id is not taken.
-        self.write(record).await.map_err(|cause| backend(&cause))
+        let written = self.write(record, Place::New).await;
+        written.map_err(|cause| backend(&cause))
     }
 
     async fn save(&self, record: &Record) -> StoreResult<()> {
-        self.write(record).await.map_err(|cause| backend(&cause))
+        let written = self.write(record, Place::Known).await;
+        written.map_err(|cause| backend(&cause))
     }
 
     async fn load(&self, id: &Id) -> StoreResult<Option<Record>> {

@@ -99,6 +99,7 @@ consent-allow = Allow
 consent-deny = Deny
 consent-go-on = Go on
 consent-cancel = Cancel
+consent-joins = You become a user of { $tenant } by it.
 consent-destination = You come back to { $destination }.
 consent-signed-in = Signed in as { $email }.
 scope-openid = Know who you are

@@ -38,7 +38,7 @@ mail-changed =
 
     Si ce n’était pas vous, choisissez-en un nouveau immédiatement : { $url }/forgot
 mail-changed-revoked =
-    Le mot de passe de votre compte sur { $url } a été changé ; toutes les sessions ouvertes avec ce compte sont terminées. Vos jetons personnels sont révoqués : les programmes qui les utilisaient en ont besoin de nouveaux.
+    Le mot de passe de votre compte sur { $url } a été changé ; toutes les sessions ouvertes avec ce compte sont terminées. Vos jetons personnels sont révoqués : les programmes qui les utilisaient doivent en recevoir de nouveaux.
 
     Si ce n’était pas vous, choisissez-en un nouveau immédiatement : { $url }/forgot
 mail-invitation-subject = Vous êtes invité chez { $tenant }

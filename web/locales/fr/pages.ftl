@@ -34,7 +34,7 @@ login-organisation = Se connecter avec votre organisation
 login-passkey = Se connecter avec une clé d’accès
 login-other-ways = Autres façons de se connecter
 login-continue = Continuer avec { $name }
-passkey-failed = L’appareil n’a pas répondu. Réessayez, ou choisissez une autre façon.
+passkey-failed = L’appareil n’a pas répondu. Réessayez, ou choisissez une autre méthode.
 second-title = Encore une étape
 second-sub = Saisissez le code affiché par votre application d’authentification.
 second-recovery-sub = Saisissez un des codes de récupération que vous avez conservés.
@@ -58,7 +58,7 @@ signup-known = Vous avez déjà un compte ?
 signup-for = Pour utiliser { $name }.
 signup-passkey = S’inscrire plutôt avec une clé d’accès
 closed-heading = { $name } est réservé aux personnes invitées
-closed-sub = On ne s’inscrit pas soi-même à cette application. Demandez une invitation à ses responsables ; le courriel que vous recevrez vous guidera.
+closed-sub = On ne s’inscrit pas soi-même à cette application. Demandez une invitation à ses responsables ; l’e-mail que vous recevrez vous guidera.
 closed-known = Vous avez déjà un compte ?
 confirm-title = Confirmer votre adresse e-mail
 confirm-heading = Consultez votre messagerie
@@ -84,7 +84,7 @@ reset-hint = Au moins { $count } caractères. Vous serez déconnecté partout ai
 reset-button = Enregistrer le mot de passe
 reset-no-code = Pas de code ?
 reset-again = En demander un nouveau
-reset-done = Votre mot de passe est changé. Connectez-vous avec le nouveau.
+reset-done = Votre mot de passe a été changé. Connectez-vous avec le nouveau.
 
 ## On the way to an application
 
@@ -99,6 +99,7 @@ consent-allow = Autoriser
 consent-deny = Refuser
 consent-go-on = Continuer
 consent-cancel = Annuler
+consent-joins = Vous devenez ainsi utilisateur de { $tenant }.
 consent-destination = Vous reviendrez ensuite sur { $destination }.
 consent-signed-in = Connecté en tant que { $email }.
 scope-openid = Savoir qui vous êtes

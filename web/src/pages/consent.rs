@@ -18,6 +18,8 @@ pub struct Consent {
     pub client: String,
     /// Whose application it is.
     pub publisher: String,
+    /// The person becomes a user of the publisher's tenant by going on.
+    pub joins: bool,
     /// Who is signed in.
     pub email: String,
     /// The host that the answer goes to.
@@ -63,6 +65,7 @@ impl Consent {
             shell: samples::public_shell(),
             client: "Fleet Analytics".to_owned(),
             publisher: "Harbour Data".to_owned(),
+            joins: true,
             email: "ada@northwind.example".to_owned(),
             destination: "app.harbour.example".to_owned(),
             tenants: vec![

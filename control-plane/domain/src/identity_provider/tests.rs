@@ -60,6 +60,7 @@ fn account(email: &str) -> Account {
 
 fn known(linked: Option<Account>, addressed: Option<Account>) -> Known {
     Known {
+        linked_by: LinkedBy::Provider,
         linked,
         addressed,
         proven: vec![domain("acme.example")],
@@ -241,8 +242,14 @@ fn a_tenants_provider_counts_for_its_proven_domains_only() {
             Some(elsewhere.clone()),
             refused(Refused::ConnectFirst),
         ),
-        // Once its person connected it, it does.
-        (&own, ADA, Some(elsewhere), None, Verdict::SignIn(USER)),
+        // Linked by the address or made so, and in other tenants since; see the test at the end.
+        (
+            &own,
+            ADA,
+            Some(elsewhere),
+            None,
+            refused(Refused::ConnectFirst),
+        ),
     ] {
         let found = decide(provider, &claims(address, true), &known(linked, addressed));
         assert_eq!(found, expected, "{address}");
@@ -347,4 +354,20 @@ fn terms_give_nobody_power_over_others() {
         check(None, |terms| terms.scopes.push("a b".to_owned())),
         fails("scopes")
     );
+}
+
+#[test]
+fn a_tenants_provider_opens_no_account_that_came_to_other_tenants_unless_its_person_connected_it() {
+    let provider = provider(Some(TENANT));
+    let claims = claims(ADA, true);
+    for (by, expected) in [
+        (LinkedBy::Provider, Verdict::Refuse(Refused::ConnectFirst)),
+        (LinkedBy::Person, Verdict::SignIn(USER)),
+    ] {
+        let mut elsewhere = account(ADA);
+        elsewhere.is_in_other_tenants = true;
+        let mut known = known(Some(elsewhere), None);
+        known.linked_by = by;
+        assert_eq!(decide(&provider, &claims, &known), expected, "{by:?}");
+    }
 }

@@ -51,7 +51,7 @@ pub(super) fn encode(upload: &[u8]) -> Result<Vec<u8>, LogoError> {
 }
 
 fn decode(upload: &[u8]) -> Result<DynamicImage, ImageError> {
-    let reader = ImageReader::new(Cursor::new(upload)).with_guessed_format()?;
+    let mut reader = ImageReader::new(Cursor::new(upload)).with_guessed_format()?;
     // By its content, whatever name and type it was sent with.
     if !matches!(
         reader.format(),
@@ -63,6 +63,7 @@ fn decode(upload: &[u8]) -> Result<DynamicImage, ImageError> {
     limits.max_image_width = Some(SIDE_MAX);
     limits.max_image_height = Some(SIDE_MAX);
     limits.max_alloc = Some(MEMORY_BYTES_MAX);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
     limits.check_dimensions(width, height)?;

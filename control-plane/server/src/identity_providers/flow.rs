@@ -7,7 +7,7 @@ use domain::email::Email;
 use domain::id::{ProviderId, UserId};
 use domain::identity_provider::{Claims, IdentityProvider};
 use domain::token::base64url;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use tower_sessions::Session;
 use web::layout::Tone;
@@ -82,8 +82,12 @@ async fn leave(
     visitor: Anonymous,
     ClientAddress(address): ClientAddress,
     now: Now,
-    (At(id), Query(wanted)): (At<ProviderId>, Query<Wanted>),
+    (At(id), Query(wanted), headers): (At<ProviderId>, Query<Wanted>, HeaderMap),
 ) -> Answer {
+    if is_from_elsewhere(&headers) {
+        // Other sites do not sign anybody in here: somebody has to press the button.
+        return go_to(&sign_in_path(own_path(&wanted.next).unwrap_or_default()));
+    }
     let provider = open_provider(&app, id, address.into(), now).await?;
     let next = own_path(&wanted.next).filter(|next| next.len() <= NEXT_BYTES_MAX);
     let next = next.unwrap_or("/console").to_owned();
@@ -103,6 +107,13 @@ async fn leave(
             go_to(&sign_in_path(&pending.next))
         }
     }
+}
+
+/// As the browser says (Fetch Metadata).
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
 }
 
 async fn leave_to_connect(

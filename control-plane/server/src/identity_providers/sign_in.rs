@@ -4,7 +4,7 @@
 use domain::email::Email;
 use domain::id::{MemberId, TenantId, UserId};
 use domain::identity_provider::{
-    Account, Claims, IdentityProvider, Known, Refused, Verdict, decide, may_connect,
+    Account, Claims, IdentityProvider, Known, LinkedBy, Refused, Verdict, decide, may_connect,
 };
 use domain::permission::Action;
 use domain::user::{PersonName, User};
@@ -36,7 +36,8 @@ pub(super) async fn enter(
         Verdict::SignIn(user) => store::users::get(&mut tx, user).await?,
         Verdict::Link(user) => {
             let user = store::users::get(&mut tx, user).await?;
-            link(app, &of(&user), &mut tx, (provider, claims, &user), now).await?;
+            let whose = (&user, LinkedBy::Provider);
+            link(app, &of(&user), &mut tx, (provider, claims, whose), now).await?;
             user
         }
         Verdict::Make => {
@@ -44,7 +45,8 @@ pub(super) async fn enter(
             let after = json!({ "email": user.email, "provider": provider.terms.name.as_str() });
             let change = (people::subject(&user), Change::created(&after));
             action::audit(&mut tx, &of(&user), Action::CreateUser, change, now).await?;
-            insert_link(&mut tx, (provider, claims), user.id, now).await?;
+            let by = (user.id, LinkedBy::Provider);
+            insert_link(&mut tx, (provider, claims), by, now).await?;
             user
         }
     };
@@ -73,6 +75,7 @@ pub(super) async fn connect(
     let account = account(&mut tx, provider, &user).await?;
     let known = Known {
         linked: None,
+        linked_by: LinkedBy::Person,
         addressed: None,
         proven: proven(&mut tx, provider).await?,
     };
@@ -83,7 +86,8 @@ pub(super) async fn connect(
     if found.is_some_and(|link| link.user_id == user.id) {
         return Ok(Ok(()));
     }
-    link(app, authority, &mut tx, (provider, claims, &user), now).await?;
+    let whose = (&user, LinkedBy::Person);
+    link(app, authority, &mut tx, (provider, claims, whose), now).await?;
     if let Some(tenant) = provider.tenant_id {
         join(authority, &mut tx, (tenant, provider, claims), &user, now).await?;
     }
@@ -98,6 +102,10 @@ async fn look_up(
     claims: &Claims,
 ) -> Result<Known, ActionError> {
     let link = store::identity_links::find(tx, provider.id, &claims.subject).await?;
+    let linked_by = match &link {
+        Some(link) if link.is_by_person => LinkedBy::Person,
+        _ => LinkedBy::Provider,
+    };
     let linked = match link {
         Some(link) => {
             let user = store::users::get(tx, link.user_id).await?;
@@ -114,6 +122,7 @@ async fn look_up(
     };
     Ok(Known {
         linked,
+        linked_by,
         addressed,
         proven: proven(tx, provider).await?,
     })
@@ -172,7 +181,7 @@ async fn make(tx: &mut PlatformTx, claims: &Claims, now: Now) -> Result<User, Ac
 async fn insert_link(
     tx: &mut PlatformTx,
     (provider, claims): (&IdentityProvider, &Claims),
-    user: UserId,
+    user: (UserId, LinkedBy),
     now: Now,
 ) -> store::Result<()> {
     let place = (provider.id, claims.subject.as_str());
@@ -184,10 +193,10 @@ async fn link(
     app: &App,
     authority: &Authority,
     tx: &mut PlatformTx,
-    (provider, claims, user): (&IdentityProvider, &Claims, &User),
+    (provider, claims, (user, by)): (&IdentityProvider, &Claims, (&User, LinkedBy)),
     now: Now,
 ) -> Result<(), ActionError> {
-    insert_link(tx, (provider, claims), user.id, now).await?;
+    insert_link(tx, (provider, claims), (user.id, by), now).await?;
     let name = provider.terms.name.as_str();
     let after = json!({ "provider": name, "issuer": provider.issuer.as_str() });
     let change = (people::subject(user), Change::created(&after));

@@ -7,6 +7,7 @@ use domain::oauth_client::{OauthClient, Serves};
 use domain::permission::Action;
 use domain::role::Role;
 use domain::tenant::{Tenant, TenantStatus};
+use domain::user::User;
 use serde::Deserialize;
 use serde_json::json;
 use store::PlatformTx;
@@ -42,12 +43,14 @@ pub(super) struct Question {
     tenants: Vec<Tenant>,
     /// With what their APIs say they are for; empty: nothing has to be allowed.
     scopes: Vec<(String, Option<String>)>,
+    /// The person becomes a user of the client's tenant by going on.
+    joins: bool,
 }
 
 impl Question {
     /// What `prompt=none` gets instead of the page (OpenID Connect Core, section 3.1.2.6).
     pub(super) fn as_error(&self) -> OauthError {
-        if self.scopes.is_empty() {
+        if self.scopes.is_empty() && !self.joins {
             let text = "the person has to choose a tenant; name it with tenant";
             return OauthError::new(Code::AccountSelectionRequired, text);
         }
@@ -67,10 +70,16 @@ pub(super) async fn choose(
     let client = &asked.client;
     let refused = |text| Ok(Choice::Refused(OauthError::new(Code::AccessDenied, text)));
     let mut tenants = tenants(tx, login, client, wanted).await?;
-    if tenants.is_empty() && client.serves == Serves::OwnTenant {
-        let Some(tenant) = join(tx, login, client, now).await? else {
+    let joins = tenants.is_empty() && client.serves == Serves::OwnTenant;
+    if joins {
+        let Some((user, tenant)) = may_join(tx, login, client).await? else {
             return refused("the person does not belong to the application's tenant");
         };
+        if login.signed_up_at == Some(client.id) {
+            // They made their account for it a moment ago.
+            join(tx, (&user, &tenant), client, now).await?;
+            return Ok(Choice::Tenant(tenant.id));
+        }
         tenants.push(tenant);
     }
     tenants.retain(|tenant| tenant.status == TenantStatus::Active);
@@ -81,6 +90,7 @@ pub(super) async fn choose(
     if let [tenant] = tenants.as_slice() {
         let is_own = tenant.id == client.tenant_id;
         let allowed = store::oauth_consents::find(tx, login.user, tenant.id, client.id).await?;
+        let is_own = is_own && !joins;
         let is_allowed = is_own || wanted.scopes.iter().all(|scope| allowed.contains(scope));
         if is_allowed && !wanted.prompt.consent {
             return Ok(Choice::Tenant(tenant.id));
@@ -96,6 +106,7 @@ pub(super) async fn choose(
         email: login.email.clone(),
         publisher: publisher.name,
         tenants,
+        joins,
         scopes,
     })))
 }
@@ -116,14 +127,13 @@ async fn tenants(
     Ok(found.collect())
 }
 
-/// Makes the person a user of the client's tenant, where the client says that anybody, or somebody
-/// with this address, may sign up.
-async fn join(
+/// The client's tenant, where the client says that anybody, or somebody with this address, may sign
+/// up, for somebody who is not in it.
+async fn may_join(
     tx: &mut PlatformTx,
     login: &Login,
     client: &OauthClient,
-    now: Now,
-) -> Result<Option<Tenant>, ActionError> {
+) -> Result<Option<(User, Tenant)>, ActionError> {
     let user = store::users::get(tx, login.user).await?;
     let may_come_in = user.email_confirmed_at.is_some() && !user.is_disabled();
     if !may_come_in || !client.may_join(&user.email) {
@@ -132,9 +142,17 @@ async fn join(
     let tenant = store::tenants::get(tx, client.tenant_id).await?;
     // Who is a member and comes here was disabled.
     let found = store::members::find_by_user(tx, tenant.id, user.id).await?;
-    if tenant.status != TenantStatus::Active || found.is_some() {
-        return Ok(None);
-    }
+    let is_open = tenant.status == TenantStatus::Active && found.is_none();
+    Ok(is_open.then_some((user, tenant)))
+}
+
+/// Makes the person a user of the client's tenant.
+async fn join(
+    tx: &mut PlatformTx,
+    (user, tenant): (&User, &Tenant),
+    client: &OauthClient,
+    now: Now,
+) -> Result<(), ActionError> {
     let id = MemberId(Uuid::now_v7());
     store::members::insert(tx, tenant.id, id, user.id, Role::User).await?;
     let subject = Subject {
@@ -146,8 +164,7 @@ async fn join(
     let after = json!({ "role": Role::User, "client": client.id });
     let authority = Authority::person(user.id, user.email.clone());
     let change = (subject, Change::created(&after));
-    action::audit(tx, &authority, Action::JoinByClient, change, now).await?;
-    Ok(Some(tenant))
+    action::audit(tx, &authority, Action::JoinByClient, change, now).await
 }
 
 /// Scopes with what the APIs that define them say they are for.
@@ -195,6 +212,7 @@ fn view(visitor: &Anonymous, asked: &Asked, question: &Question, errors: FormErr
         shell: visitor.shell(),
         client: asked.client.name.clone(),
         publisher: question.publisher.clone(),
+        joins: question.joins,
         email: question.email.clone(),
         destination: asked.destination().to_owned(),
         tenants: tenants
@@ -253,6 +271,12 @@ pub(super) async fn decide(
         let errors = FormErrors::of_message("tenant", Message::new("error-choose-tenant"));
         return invalid(&view(&visitor, &asked, &question, errors));
     };
+    if question.joins {
+        let Some((user, tenant)) = may_join(&mut tx, &login, &asked.client).await? else {
+            return go_to(&again());
+        };
+        join(&mut tx, (&user, &tenant), &asked.client, now).await?;
+    }
     if tenant.id != asked.client.tenant_id {
         allow(&mut tx, (&login, tenant), (&asked, &wanted), now).await?;
     }

@@ -3,6 +3,7 @@
 
 use axum::extract::{RawQuery, State};
 use axum_extra::extract::Form;
+use domain::id::ClientId;
 use domain::oauth_client::OauthClient;
 use domain::token::IdClaims;
 use serde::Deserialize;
@@ -21,8 +22,8 @@ struct Asked {
     destination: Option<String>,
     /// Whom the id token is about; it proves that the application signed them in.
     subject: Option<String>,
-    /// An application named itself, and where it registered to go on.
-    is_by_client: bool,
+    /// An application that named itself, and where it registered to go on.
+    client: Option<ClientId>,
 }
 
 pub(super) async fn show(
@@ -34,11 +35,20 @@ pub(super) async fn show(
     let query = query.unwrap_or_default();
     let asked = ask(&app, query.as_bytes(), now).await?;
     let login = visitor.login().await?;
+    let is_known = match (&login, asked.client) {
+        (Some(login), Some(client)) => {
+            let mut tx = app.db.platform_tx().await?;
+            let given = store::oauth_grants::has_given(&mut tx, login.user, client).await?;
+            tx.commit().await?;
+            given
+        }
+        _ => false,
+    };
     let is_theirs = match (&login, &asked.subject) {
         (Some(login), Some(subject)) => *subject == login.user.to_string(),
         // Section 2: without a hint, or with somebody else's, the person is asked; an application
-        // that names a registered address is believed, as it is at Cognito.
-        (Some(_), None) => asked.is_by_client,
+        // that they have used is believed when it names a registered address, as it is at Cognito.
+        (Some(_), None) => is_known,
         (None, _) => true,
     };
     if !is_theirs {
@@ -115,7 +125,9 @@ async fn ask(app: &App, query: &[u8], now: Now) -> Result<Asked, Failure> {
     };
     let state = parameters.get("state").map(|state| ("state", state));
     Ok(Asked {
-        is_by_client: destination.is_some(),
+        client: client
+            .filter(|_| destination.is_some())
+            .map(|client| client.id),
         destination: destination.map(|uri| with_query(uri, state)),
         subject: hint.map(|hint| hint.sub),
     })

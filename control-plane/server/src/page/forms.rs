@@ -96,7 +96,7 @@ async fn guarded(app: &App, request: Request) -> Result<(Request, Option<CookieJ
         Some(session) => session::holder(session).await?,
         None => None,
     };
-    let signed_in = signed_in.map_or(String::new(), |holder| holder.user.to_string());
+    let mut signed_in = signed_in.map_or(String::new(), |holder| holder.user.to_string());
     let mut form = Bytes::new();
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         check_origin(&parts.headers, &app.public_url)?;
@@ -108,6 +108,12 @@ async fn guarded(app: &App, request: Request) -> Result<(Request, Option<CookieJ
             _ => FORM_BYTES_MAX,
         };
         let bytes = read(body, bytes_max).await?;
+        // Forms may come slowly: what ended meanwhile does nothing any more.
+        if let Some(session) = &session {
+            session.load().await?;
+            let holder = session::holder(session).await?;
+            signed_in = holder.map_or(String::new(), |holder| holder.user.to_string());
+        }
         let sent = match is_multipart {
             true => multipart_token(&parts.headers, &bytes).await,
             false => form_urlencoded::parse(&bytes)

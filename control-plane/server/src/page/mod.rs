@@ -29,7 +29,7 @@ use crate::problem::Problem;
 pub(crate) use forms::{FormKey, IMPORT_FORM_BYTES_MAX, UPLOAD_FORM_BYTES_MAX};
 pub(crate) use nonce::{Nonce, once};
 pub(crate) use people::{Anonymous, Member, Operator, SignedIn};
-pub(crate) use session::{Login, SignIn, amr};
+pub(crate) use session::{Login, SIGNED_UP_AT, SignIn, amr};
 pub(crate) use way::{APPLICATIONS, of_accept};
 
 /// What a page handler returns.

@@ -210,7 +210,7 @@ impl FromRequestParts<App> for Operator {
             visit,
             person,
             pending_requests: pending.len(),
-            has_outbox: app.mailer.has_outbox(),
+            has_outbox: app.mailer.has_outbox() && role == PlatformRole::Operator,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! Sessions: in PostgreSQL, by a cookie that holds nothing but the id.
 
-use domain::id::UserId;
+use domain::id::{ClientId, UserId};
+use domain::permission::Action;
+use serde_json::json;
 use store::Db;
 use store::sessions::{BEGAN_KEY, LOGIN_KEY, Sessions, USER_KEY};
 use time::{Duration, OffsetDateTime};
@@ -10,7 +12,9 @@ use uuid::Uuid;
 use web::layout::{Flash, Tone};
 
 use super::Failure;
+use crate::action::{Change, Subject};
 use crate::app::App;
+use crate::authority::Authority;
 use crate::clock::Now;
 
 /// Without a visit for this long, a session ends.
@@ -27,6 +31,8 @@ const AMR: &str = "amr";
 /// The browser's name for itself, and where it came from when somebody signed in.
 const AGENT: &str = "agent";
 const ADDRESS: &str = "address";
+/// The application that somebody made their account for.
+pub(crate) const SIGNED_UP_AT: &str = "signed_up_at";
 const FLASH: &str = "flash";
 
 pub(super) fn layer(app: &App) -> SessionManagerLayer<Sessions> {
@@ -72,6 +78,8 @@ pub(crate) struct Login {
     pub email: String,
     pub auth_time: OffsetDateTime,
     pub amr: Vec<String>,
+    /// The application that they made their account for in this session.
+    pub signed_up_at: Option<ClientId>,
 }
 
 pub(super) async fn login(session: &Session) -> Result<Option<Login>, Failure> {
@@ -86,6 +94,7 @@ pub(super) async fn login(session: &Session) -> Result<Option<Login>, Failure> {
         auth_time: OffsetDateTime::from_unix_timestamp(signed_in_at)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH),
         amr: session.get(AMR).await?.unwrap_or_default(),
+        signed_up_at: session.get(SIGNED_UP_AT).await?,
     }))
 }
 
@@ -136,6 +145,14 @@ pub(super) async fn sign_in(
         }
         None => Uuid::now_v7(),
     };
+    note(
+        db,
+        Action::BeginSession,
+        (who.user, who.email),
+        &told(who.amr, device),
+        now,
+    )
+    .await?;
     session.clear().await;
     session.cycle_id().await?;
     session.insert(USER_KEY, who.user.to_string()).await?;
@@ -160,8 +177,37 @@ pub(super) async fn rename(session: &Session, email: &str) -> Result<(), Failure
 pub(super) async fn sign_out(db: &Db, session: &Session, now: Now) -> Result<(), Failure> {
     if let Some(login) = login(session).await? {
         end(db, login.id, now).await?;
+        let who = (login.user, login.email.as_str());
+        note(db, Action::EndSession, who, &Change::default(), now).await?;
     }
     Ok(session.flush().await?)
+}
+
+fn told(amr: &[&str], device: &Device) -> Change {
+    Change::created(&json!({
+        "amr": amr,
+        "device": web::format::device(&device.agent),
+        "address": device.address,
+    }))
+}
+
+async fn note(
+    db: &Db,
+    action: Action,
+    (user, email): (UserId, &str),
+    change: &Change,
+    now: Now,
+) -> Result<(), Failure> {
+    let subject = Subject {
+        tenant: None,
+        noun: "user",
+        id: user.0,
+        label: email,
+    };
+    let authority = Authority::person(user, email.to_owned());
+    let mut tx = db.platform_tx().await?;
+    crate::action::audit(&mut tx, &authority, action, (subject, change.clone()), now).await?;
+    Ok(tx.commit().await?)
 }
 
 async fn end(db: &Db, login: Uuid, now: Now) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use web::pages::account::{Account, PasskeyRow};
 
 use super::pages::{too_many, wait_message};
 use super::reset::{self, Tokens};
-use super::{passkeys, sign_ins};
+use super::{passkeys, sign_in, sign_ins};
 use crate::app::App;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
@@ -122,16 +122,9 @@ async fn change(
         Ok(password) => password,
         Err(error) => return Ok(Some(error.into())),
     };
-    let mut tx = app.db.platform_tx().await?;
-    let user = store::users::get(&mut tx, owner).await?;
-    tx.commit().await?;
-    let stored = user.password_hash.as_deref();
-    if !app
-        .passwords
-        .is_right(&form.current_password, stored)
-        .await?
-    {
-        let text = "This is not your present password.";
+    let given = (owner, form.current_password.as_str());
+    if !sign_in::confirm_password(app, given, signed_in.language(), now).await? {
+        let text = "This is not your present password, or sign-in pauses.";
         return Ok(Some(FormErrors::of("current_password", text)));
     }
     let hash = app.passwords.hash(&password).await?;

@@ -39,7 +39,7 @@ use crate::page::{
     Anonymous, Answer, Failure, SignedIn, amr, form_errors, go_on, go_to, invalid, own_path, page,
 };
 use crate::problem::Problem;
-use crate::throttle::{self, Network};
+use crate::throttle::{self, Network, TooMany};
 
 /// Entries of the session: what a device was asked, and when.
 const REGISTRATION: &str = "passkey_registration";
@@ -257,8 +257,16 @@ fn to_value(credential: &Credential) -> Result<Value, ActionError> {
 async fn sign_in_options(
     State(app): State<App>,
     visitor: Anonymous,
+    ClientAddress(address): ClientAddress,
     now: Now,
 ) -> Result<Response, Failure> {
+    let network = Network::from(address);
+    if let Err(TooMany(wait)) = throttle::QUESTIONS.take(&app, network, now).await? {
+        let seconds = wait.whole_seconds() + 1;
+        let detail = format!("passkeys were asked for too often; wait {seconds} seconds");
+        let status = http::StatusCode::TOO_MANY_REQUESTS;
+        return Err(Problem::new(status, "too_many_attempts", detail).into());
+    }
     let started = webauthn(&app)?.start_discoverable_authentication();
     let (options, state) = started.map_err(|cause| Problem::internal(&cause))?;
     remember(visitor.session(), SIGN_IN, state, now).await?;

@@ -7,6 +7,7 @@ use axum_extra::extract::Form;
 use domain::id::UserId;
 use domain::user::User;
 use serde::{Deserialize, Serialize};
+use snapshot::chunk::{Address, sha256};
 use web::forms::FormErrors;
 use web::forms::sign_in::SecondStepForm;
 use web::language::Message;
@@ -29,6 +30,8 @@ const PENDING_FOR: i64 = 600;
 #[derive(Serialize, Deserialize)]
 struct Pending {
     user: UserId,
+    /// Of the password that was right: with another one, the first step is to be done again.
+    password: String,
     since: i64,
     next: String,
 }
@@ -43,11 +46,17 @@ pub(super) async fn ask(visitor: &Anonymous, user: &User, next: &str, now: Now) 
     session.cycle_id().await?;
     let pending = Pending {
         user: user.id,
+        password: fingerprint(user),
         since: now.unix_seconds(),
         next: next.to_owned(),
     };
     session.insert(PENDING, pending).await?;
     go_to(&visitor.onward("/login/code"))
+}
+
+fn fingerprint(user: &User) -> String {
+    let hash = user.password_hash.as_deref().unwrap_or_default();
+    Address(sha256(hash.as_bytes())).to_string()
 }
 
 async fn pending(visitor: &Anonymous, now: Now) -> Result<Option<Pending>, Failure> {
@@ -90,6 +99,12 @@ async fn judge(
     let network = Network::from(address);
     if let Err(wait) = throttle::ATTEMPTS.take(&app, network, now).await? {
         return too_many(&answer(wait_message(wait)), wait);
+    }
+    let mut tx = app.db.platform_tx().await?;
+    let user = store::users::get(&mut tx, pending.user).await?;
+    tx.commit().await?;
+    if fingerprint(&user) != pending.password {
+        return go_to(&visitor.onward("/login"));
     }
     match sign_in::with_code(&app, (pending.user, &form.code), visitor.language(), now).await? {
         Verdict::SignedIn(user) => {

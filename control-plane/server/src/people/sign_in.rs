@@ -21,6 +21,8 @@ use crate::page::Failure;
 /// not more than many one after the other.
 struct Attempt {
     user: User,
+    /// Wrong ones in a row, this one included.
+    failed: u32,
     /// In force unless the password is right.
     locked_until: Option<OffsetDateTime>,
 }
@@ -95,12 +97,43 @@ pub(super) async fn with_code(
     Ok(Verdict::SignedIn(attempt.user))
 }
 
+/// Whether this is the password of somebody who is signed in; wrong ones count as at sign-in.
+pub(super) async fn confirm_password(
+    app: &App,
+    (user, password): (UserId, &str),
+    language: Language,
+    now: Now,
+) -> Result<bool, Failure> {
+    let attempt = begin(app, By::Id(user), now).await?;
+    let stored = attempt
+        .as_ref()
+        .and_then(|attempt| attempt.user.password_hash.as_deref());
+    let is_right = app.passwords.is_right(password, stored).await?;
+    let Some(attempt) = attempt else {
+        return Ok(false);
+    };
+    if !is_right {
+        refuse(app, &attempt, language, now).await?;
+        return Ok(false);
+    }
+    let mut tx = app.db.platform_tx().await?;
+    store::users::take_back_failed_sign_in(&mut tx, user, attempt.locked_until).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
 async fn refuse(
     app: &App,
     attempt: &Attempt,
     language: Language,
     now: Now,
 ) -> Result<Verdict, Failure> {
+    let mut tx = app.db.platform_tx().await?;
+    let after = json!({ "wrong_in_a_row": attempt.failed });
+    let change = (super::subject(&attempt.user), Change::created(&after));
+    let system = Authority::system();
+    action::audit(&mut tx, &system, Action::RefuseSession, change, now).await?;
+    tx.commit().await?;
     if let Some(until) = attempt.locked_until {
         tell_of_lock(app, (&attempt.user, until), language, now).await?;
     }
@@ -134,7 +167,11 @@ async fn begin(app: &App, by: By<'_>, now: Now) -> Result<Option<Attempt>, Actio
         store::users::set_lock(&mut tx, user.id, locked_until).await?;
     }
     tx.commit().await?;
-    Ok(Some(Attempt { user, locked_until }))
+    Ok(Some(Attempt {
+        user,
+        failed,
+        locked_until,
+    }))
 }
 
 /// The owner learns of a pause by mail, operators by the audit log.

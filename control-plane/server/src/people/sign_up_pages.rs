@@ -23,7 +23,7 @@ use super::way::{self, Way, with_next};
 use crate::app::App;
 use crate::client_address::ClientAddress;
 use crate::clock::Now;
-use crate::page::{Anonymous, Answer, Failure, amr, go_to, invalid, page};
+use crate::page::{Anonymous, Answer, Failure, SIGNED_UP_AT, amr, go_to, invalid, page};
 use crate::throttle::{self, Network};
 
 /// The entry of the session that binds a sign-up to its browser.
@@ -236,6 +236,10 @@ async fn confirm(
     };
     throttle::ATTEMPTS.give_back(&app, network).await?;
     let is_to_application = way::is_to_application(&pending_next);
+    let signed_up_at = match Way::of(&app, &pending_next, now).await? {
+        Way::Application(client) => Some(client.id),
+        Way::Tenant | Way::Closed(_) => None,
+    };
     let home = match &tenant {
         _ if is_to_application => pending_next,
         Some(tenant) => format!("/t/{}", tenant.id),
@@ -248,6 +252,9 @@ async fn confirm(
     };
     let amr: &[&str] = if has_password { &[amr::PASSWORD] } else { &[] };
     let entered = enter(&app, &visitor, (&user, amr), &next, now).await;
+    if let Some(client) = signed_up_at {
+        visitor.session().insert(SIGNED_UP_AT, client).await?;
+    }
     if let Some(tenant) = tenant.filter(|_| !is_to_application) {
         let text = Message::new("confirm-welcome").with("tenant", &tenant.name);
         visitor.flash(Tone::Good, &visitor.say(&text)).await?;

@@ -392,7 +392,9 @@ async fn an_auditor_sees_all_and_changes_nothing() {
     let tenant = stack.tenant("Northwind").await;
     let mut auditor = stack.browser_of("audit@example.com").await;
     for page in PAGES {
-        assert_eq!(auditor.get(page).await.status, 200, "{page}");
+        // With what stands in mails an auditor could sign in as others.
+        let status = if *page == "/admin/outbox" { 403 } else { 200 };
+        assert_eq!(auditor.get(page).await.status, status, "{page}");
     }
     let step = format!("/admin/tenants/{tenant}/suspend");
     let refused = auditor.submit(&step, &[]).await;

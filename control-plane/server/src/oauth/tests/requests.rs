@@ -295,6 +295,27 @@ async fn a_client_that_is_open_to_a_domain_makes_its_people_users() {
     let seen = eve.get(&Request::of(id).path()).await;
     assert_eq!(answer(&seen, "error").as_deref(), Some("access_denied"));
     let mut bob = world.stack.browser_of("bob@friend.example").await;
+    // Nobody is made a member, or told of, before they said so themselves.
+    let silent = Request::of(id).with("prompt", "none").path();
+    let seen = bob.get(&silent).await;
+    assert_eq!(answer(&seen, "error").as_deref(), Some("consent_required"));
+    let shown = bob.get(&Request::of(id).path()).await;
+    assert!(
+        shown.body.contains("You become a user of"),
+        "{}",
+        shown.body
+    );
+    let asked = shown
+        .field("request")
+        .expect("a request")
+        .replace("&#38;", "&");
+    let no = [("request", asked.as_str()), ("decision", "deny")];
+    bob.fill(&shown, "/oauth2/consent", &no).await;
+    let seen = bob.get(&silent).await;
+    assert_eq!(answer(&seen, "error").as_deref(), Some("consent_required"));
+    let yes = [("request", asked.as_str()), ("decision", "allow")];
+    let gone_on = bob.fill(&shown, "/oauth2/consent", &yes).await;
+    assert_eq!(gone_on.status, 200, "{}", gone_on.body);
     code_of(&bob.get(&Request::of(id).path()).await);
     let console = bob.get(&format!("/t/{}", world.tenant)).await;
     assert_eq!(console.status, 404, "users have no console");

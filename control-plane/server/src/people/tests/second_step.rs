@@ -263,3 +263,25 @@ async fn operators_let_somebody_in_who_lost_their_second_step() {
         .await;
     assert_eq!(log.body["items"].as_array().map(Vec::len), Some(1));
 }
+
+#[tokio::test]
+async fn a_half_done_sign_in_ends_with_the_password_that_began_it() {
+    let stack = Stack::new().await;
+    stack.person(EMAIL, None).await;
+    let mut inside = stack.browser_of(EMAIL).await;
+    let (phone, _) = set_up(&mut inside).await;
+    let mut between = first_step(&stack).await;
+    let shown = between.get("/login/code").await;
+    let fields = [
+        ("current_password", PASSWORD),
+        ("password", "quite another sentence"),
+    ];
+    let changed = inside.submit("/account", &fields).await;
+    assert_eq!(changed.location(), "/account", "{}", changed.body);
+    let code = phone.code(1);
+    let late = between
+        .fill(&shown, "/login/code", &[("code", &code)])
+        .await;
+    assert_eq!(late.location(), "/login");
+    assert!(!is_in(&mut between).await);
+}
