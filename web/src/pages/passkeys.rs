@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::forms::FormErrors;
 use crate::forms::passkeys::NewPasskeyForm;
+use crate::language::Message;
 use crate::layout::Shell;
 use crate::samples;
 
@@ -37,10 +38,7 @@ impl NewPasskey {
                 next: "/t/ten_1".to_owned(),
                 credential: String::new(),
             },
-            errors: FormErrors::of(
-                FormErrors::FORM,
-                "The passkey could not be made. Try again.",
-            ),
+            errors: FormErrors::of_message(FormErrors::FORM, Message::new("error-passkey-made")),
             ..Self::sample()
         }
     }

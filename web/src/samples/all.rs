@@ -40,11 +40,6 @@ fn public() -> Result<Rendered, askama::Error> {
             "recovery-codes",
             authenticator::RecoveryCodes::sample().render()?,
         ),
-        ("passkey-new", passkeys::NewPasskey::sample().render()?),
-        (
-            "passkey-new-errors",
-            passkeys::NewPasskey::sample_errors().render()?,
-        ),
         ("account-email", account::ChangeEmail::sample().render()?),
         (
             "account-email-confirm",
@@ -150,6 +145,14 @@ pub fn hosted(language: Language) -> Result<Rendered, askama::Error> {
         (
             "login-again",
             in_language!(language, sign_in::SignIn::sample_again()),
+        ),
+        (
+            "passkey-new",
+            in_language!(language, passkeys::NewPasskey::sample()),
+        ),
+        (
+            "passkey-new-errors",
+            in_language!(language, passkeys::NewPasskey::sample_errors()),
         ),
         (
             "login-code",

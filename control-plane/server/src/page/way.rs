@@ -93,12 +93,16 @@ pub(crate) fn of_accept(headers: &HeaderMap) -> Option<Language> {
     Language::of_accept(accept)
 }
 
+/// Where a sign-up without a password leads on.
+const NEW_PASSKEY: &str = "/account/passkeys/new";
+
 /// Pages of the console and the operators, and the one about the product, are in English.
 fn is_console(path: &str) -> bool {
     path == "/"
-        || ["/t/", "/admin", "/account", "/console"]
-            .iter()
-            .any(|start| path.starts_with(start))
+        || path != NEW_PASSKEY
+            && ["/t/", "/admin", "/account", "/console"]
+                .iter()
+                .any(|start| path.starts_with(start))
 }
 
 /// The address that shows this page again.

@@ -19,6 +19,7 @@ use tower_sessions::Session;
 use uuid::Uuid;
 use web::forms::FormErrors;
 use web::forms::passkeys::{NewPasskeyForm, PasskeySignInForm};
+use web::language::Message;
 use web::layout::Tone;
 use web::pages::confirm::Confirm;
 use web::pages::passkeys::NewPasskey as NewPasskeyPage;
@@ -46,8 +47,6 @@ const REGISTRATION: &str = "passkey_registration";
 const SIGN_IN: &str = "passkey_sign_in";
 /// Seconds in which a device has to answer.
 const ANSWER_WITHIN: i64 = 600;
-
-const NOT_MADE: &str = "The passkey could not be made. Try again, or with another device.";
 
 pub(super) fn pages() -> Router<App> {
     Router::new()
@@ -383,7 +382,7 @@ async fn create_here(
         .zip(answer)
         .and_then(|(state, answer)| webauthn.finish_passkey_registration(&answer, &state).ok());
     let Some(credential) = made else {
-        let errors = FormErrors::of(FormErrors::FORM, NOT_MADE);
+        let errors = FormErrors::of_message(FormErrors::FORM, Message::new("error-passkey-made"));
         return invalid(&new_page(&signed_in, form, errors));
     };
     let mut tx = app.db.platform_tx().await?;
@@ -393,8 +392,8 @@ async fn create_here(
     }
     tx.commit().await?;
     app.mailer.wake();
-    let text = "The passkey is ready: next time, sign in with it.";
-    signed_in.flash(Tone::Good, text).await?;
+    let text = signed_in.language().say(&Message::new("passkey-ready"));
+    signed_in.flash(Tone::Good, &text).await?;
     match own_path(&form.next) {
         Some(next) if way::is_to_application(next) => go_on(signed_in.shell(), next.to_owned()),
         next => go_to(next.unwrap_or("/account")),
