@@ -294,32 +294,22 @@ pub enum Verdict {
     Refuse(Refused),
 }
 
-/// Why somebody does not come in through a provider, in words for them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why somebody does not come in through a provider. Pages have the words for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    #[error(
-        "The provider does not vouch for your email address. Confirm it there, or sign in with your password."
-    )]
+    /// The provider does not vouch for the address.
     Unverified,
-    #[error(
-        "This provider may not sign in people with your email address: its owner has not proven that the domain is theirs."
-    )]
+    /// The address's domain is not proven.
     Domain,
-    #[error(
-        "There is an account with your email address already. Sign in with your password first, then connect the provider on the page of your account."
-    )]
+    /// There is an account with the address already.
     ConnectFirst,
-    #[error(
-        "There is no account for you here yet, and this provider does not make any. Ask to be invited."
-    )]
+    /// There is none, and the provider makes none.
     NoAccount,
-    #[error("You are no member of the tenant that this provider is of. Ask to be invited.")]
+    /// Not of the provider's tenant.
     NoMember,
-    #[error("Your membership is disabled. Ask an owner of the tenant.")]
+    /// The membership is disabled.
     Disabled,
-    #[error("This account is disabled. Ask who runs the platform.")]
     AccountDisabled,
-    #[error("Who runs the platform does not sign in through a tenant's provider.")]
     RunsPlatform,
 }
 

@@ -5,11 +5,12 @@ use axum::extract::{Query, RawQuery, State};
 use axum::routing::{get, post};
 use domain::email::Email;
 use domain::id::{ProviderId, UserId};
-use domain::identity_provider::{Claims, IdentityProvider};
+use domain::identity_provider::{Claims, IdentityProvider, Refused};
 use domain::token::base64url;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use tower_sessions::Session;
+use web::language::Message;
 use web::layout::Tone;
 
 use super::exchange::{self, ExchangeError, Proof};
@@ -32,8 +33,6 @@ const PENDING: &str = "provider_sign_ins";
 const PENDING_MAX: usize = 4;
 const BACK_WITHIN_SECONDS: i64 = 600;
 const NEXT_BYTES_MAX: usize = 4_000;
-
-const OVER: &str = "This sign-in is over, or was begun in another browser. Please begin again.";
 
 pub(super) fn pages() -> Router<App> {
     Router::new()
@@ -102,7 +101,7 @@ async fn leave(
     match exchange::authorize_url(&app, &provider, pending.proof(), &more, now).await {
         Ok(url) => go_to(url.as_str()),
         Err(cause) => {
-            let text = unavailable(&provider, &cause);
+            let text = visitor.say(&unavailable(&provider, &cause));
             visitor.flash(Tone::Danger, &text).await?;
             go_to(&sign_in_path(&pending.next))
         }
@@ -132,7 +131,7 @@ async fn leave_to_connect(
     match exchange::authorize_url(&app, &provider, pending.proof(), &[], now).await {
         Ok(url) => go_on(signed_in.shell(), url.into()),
         Err(cause) => {
-            let text = unavailable(&provider, &cause);
+            let text = signed_in.language().say(&unavailable(&provider, &cause));
             signed_in.flash(Tone::Danger, &text).await?;
             go_to("/account")
         }
@@ -209,13 +208,13 @@ async fn come_back(
         None => None,
     };
     let Some(pending) = pending else {
-        return turn_away(&visitor, None, OVER).await;
+        return turn_away(&visitor, None, &over()).await;
     };
     let mut tx = app.db.platform_tx().await?;
     let found = store::identity_providers::all_tenants_find_open(&mut tx, pending.provider).await?;
     tx.commit().await?;
     let Some(provider) = found else {
-        return turn_away(&visitor, Some(&pending), OVER).await;
+        return turn_away(&visitor, Some(&pending), &over()).await;
     };
     let claims = match claims(&app, (&provider, &pending), &answer, now).await {
         Ok(claims) => claims,
@@ -237,7 +236,7 @@ async fn claims(
     (provider, pending): (&IdentityProvider, &Pending),
     answer: &Parameters,
     now: Now,
-) -> Result<Claims, String> {
+) -> Result<Claims, Message> {
     let failed = |cause: &ExchangeError| unavailable(provider, cause);
     let described = app
         .providers
@@ -250,18 +249,17 @@ async fn claims(
         None => !described.names_itself,
     };
     if !is_its_own {
-        return Err(OVER.to_owned());
+        return Err(over());
     }
     let name = provider.terms.name.as_str();
     if let Some(error) = answer.get("error") {
-        return Err(match error {
-            "access_denied" => {
-                format!("You were not signed in with {name}: it was not allowed there.")
-            }
-            _ => format!("{name} did not sign you in. Try again, or use another way."),
-        });
+        let key = match error {
+            "access_denied" => "provider-denied",
+            _ => "provider-failed",
+        };
+        return Err(Message::new(key).with("name", name));
     }
-    let code = answer.get("code").ok_or_else(|| OVER.to_owned())?;
+    let code = answer.get("code").ok_or_else(over)?;
     exchange::redeem(app, provider, &described, (code, pending.proof()), now)
         .await
         .map_err(|cause| failed(&cause))
@@ -272,13 +270,13 @@ async fn enter(
     visitor: &Anonymous,
     (provider, claims): (&IdentityProvider, &Claims),
     now: Now,
-) -> Result<Result<(), String>, Failure> {
+) -> Result<Result<(), Message>, Failure> {
     let entered = sign_in::enter(app, (provider, claims), visitor.request_id(), now).await;
     let user = match entered {
         Ok(Ok(user)) => user,
-        Ok(Err(refused)) => return Ok(Err(refused.to_string())),
+        Ok(Err(refused)) => return Ok(Err(words(refused))),
         // Somebody came the same way at the same moment.
-        Err(ActionError::Conflict(conflict)) => return Ok(Err(conflict.to_string())),
+        Err(ActionError::Conflict(_)) => return Ok(Err(Message::new("provider-again"))),
         Err(cause) => return Err(cause.into()),
     };
     let who = SignIn {
@@ -298,26 +296,27 @@ async fn connect(
     (provider, claims): (&IdentityProvider, &Claims),
     user: UserId,
     now: Now,
-) -> Result<Result<(), String>, Failure> {
+) -> Result<Result<(), Message>, Failure> {
     let Some(login) = visitor.login().await?.filter(|login| login.user == user) else {
-        return Ok(Err(OVER.to_owned()));
+        return Ok(Err(over()));
     };
     let authority = Authority::person(user, login.email).of_request(visitor.request_id());
     match sign_in::connect(&authority, app, (provider, claims), user, now).await {
         Ok(Ok(())) => {
-            let text = format!("{} is connected.", provider.terms.name.as_str());
-            visitor.flash(Tone::Good, &text).await?;
+            let name = provider.terms.name.as_str();
+            let text = Message::new("provider-connected").with("name", name);
+            visitor.flash(Tone::Good, &visitor.say(&text)).await?;
             Ok(Ok(()))
         }
-        Ok(Err(refused)) => Ok(Err(refused.to_string())),
-        Err(ActionError::Conflict(conflict)) => Ok(Err(conflict.to_string())),
+        Ok(Err(refused)) => Ok(Err(words(refused))),
+        Err(ActionError::Conflict(_)) => Ok(Err(Message::new("provider-again"))),
         Err(cause) => Err(cause.into()),
     }
 }
 
 /// Back to where the person came from, told why.
-async fn turn_away(visitor: &Anonymous, pending: Option<&Pending>, text: &str) -> Answer {
-    visitor.flash(Tone::Danger, text).await?;
+async fn turn_away(visitor: &Anonymous, pending: Option<&Pending>, text: &Message) -> Answer {
+    visitor.flash(Tone::Danger, &visitor.say(text)).await?;
     match pending {
         Some(pending) if pending.connects.is_some() => go_to("/account"),
         Some(pending) => go_to(&sign_in_path(&pending.next)),
@@ -330,8 +329,25 @@ fn sign_in_path(next: &str) -> String {
 }
 
 /// Who set the provider up finds the reason in the log; strangers are told no more than this.
-fn unavailable(provider: &IdentityProvider, cause: &ExchangeError) -> String {
+fn unavailable(provider: &IdentityProvider, cause: &ExchangeError) -> Message {
     tracing::warn!(provider = %provider.id, error = %cause, "a sign-in through a provider failed");
     let name = provider.terms.name.as_str();
-    format!("Signing in with {name} does not work at the moment. Try again, or use another way.")
+    Message::new("provider-unavailable").with("name", name)
+}
+
+fn over() -> Message {
+    Message::new("provider-over")
+}
+
+fn words(refused: Refused) -> Message {
+    Message::new(match refused {
+        Refused::Unverified => "provider-unverified",
+        Refused::Domain => "provider-domain",
+        Refused::ConnectFirst => "provider-connect-first",
+        Refused::NoAccount => "provider-no-account",
+        Refused::NoMember => "provider-no-member",
+        Refused::Disabled => "provider-member-disabled",
+        Refused::AccountDisabled => "provider-account-disabled",
+        Refused::RunsPlatform => "provider-runs-platform",
+    })
 }
