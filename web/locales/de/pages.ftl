@@ -40,6 +40,7 @@ provider-denied = Sie wurden nicht mit { $name } angemeldet: Es wurde dort nicht
 provider-failed = { $name } hat Sie nicht angemeldet. Versuchen Sie es noch einmal, oder wählen Sie einen anderen Weg.
 provider-unavailable = Die Anmeldung mit { $name } ist zurzeit nicht möglich. Versuchen Sie es noch einmal, oder wählen Sie einen anderen Weg.
 provider-connected = { $name } ist verbunden.
+provider-taken = Dieses Konto dort ist schon mit jemandem verbunden.
 provider-unverified = Der Anbieter bestätigt Ihre E-Mail-Adresse nicht. Bestätigen Sie sie dort, oder melden Sie sich mit Ihrem Passwort an.
 provider-domain = Dieser Anbieter darf niemanden mit Ihrer E-Mail-Adresse anmelden: Sein Inhaber hat nicht nachgewiesen, dass ihm die Domain gehört.
 provider-connect-first = Es gibt schon ein Konto mit Ihrer E-Mail-Adresse. Melden Sie sich zuerst mit Ihrem Passwort an, und verbinden Sie dann den Anbieter auf der Seite Ihres Kontos.

@@ -40,6 +40,7 @@ provider-denied = You were not signed in with { $name }: it was not allowed ther
 provider-failed = { $name } did not sign you in. Try again, or use another way.
 provider-unavailable = Signing in with { $name } does not work at the moment. Try again, or use another way.
 provider-connected = { $name } is connected.
+provider-taken = This account there is connected to somebody already.
 provider-unverified = The provider does not vouch for your email address. Confirm it there, or sign in with your password.
 provider-domain = This provider may not sign in people with your email address: its owner has not proven that the domain is theirs.
 provider-connect-first = There is an account with your email address already. Sign in with your password first, then connect the provider on the page of your account.

@@ -40,6 +40,7 @@ provider-denied = Vous n’avez pas été connecté avec { $name } : cela n’y 
 provider-failed = { $name } ne vous a pas connecté. Réessayez, ou choisissez une autre méthode.
 provider-unavailable = La connexion avec { $name } ne fonctionne pas pour le moment. Réessayez, ou choisissez une autre méthode.
 provider-connected = { $name } est associé à votre compte.
+provider-taken = Ce compte-là est déjà associé à quelqu’un.
 provider-unverified = Le fournisseur ne garantit pas votre adresse e-mail. Confirmez-la auprès de lui, ou connectez-vous avec votre mot de passe.
 provider-domain = Ce fournisseur ne peut pas connecter les personnes de votre domaine : son responsable n’a pas prouvé que le domaine est le sien.
 provider-connect-first = Il existe déjà un compte avec votre adresse e-mail. Connectez-vous d’abord avec votre mot de passe, puis associez le fournisseur sur la page de votre compte.

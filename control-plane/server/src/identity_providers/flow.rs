@@ -309,7 +309,7 @@ async fn connect(
             Ok(Ok(()))
         }
         Ok(Err(refused)) => Ok(Err(words(refused))),
-        Err(ActionError::Conflict(_)) => Ok(Err(Message::new("provider-again"))),
+        Err(ActionError::Conflict(_)) => Ok(Err(Message::new("provider-taken"))),
         Err(cause) => Err(cause.into()),
     }
 }
