@@ -8,6 +8,8 @@ use crate::field::FieldError;
 pub enum Conflict {
     #[error("An account with this address exists already.")]
     EmailTaken,
+    #[error("There is no second step to turn off.")]
+    NoSecondStep,
     #[error("This passkey is here already.")]
     PasskeyTaken,
     #[error("You have as many passkeys as there may be. Remove one first.")]
@@ -126,6 +128,7 @@ impl Conflict {
             Conflict::TooManyInvitations => "too_many_invitations",
             Conflict::SentJustNow => "sent_just_now",
             Conflict::TooManyGroups => "too_many_groups",
+            Conflict::NoSecondStep => "no_second_step",
             Conflict::PasskeyTaken => "passkey_taken",
             Conflict::TooManyPasskeys => "too_many_passkeys",
             Conflict::TooManyProviders => "too_many_providers",
@@ -178,6 +181,7 @@ impl Conflict {
             | Conflict::UnknownTenant
             | Conflict::SubscriptionOver
             | Conflict::KeyRevoked
+            | Conflict::NoSecondStep
             | Conflict::PasskeyTaken
             | Conflict::TooManyPasskeys
             | Conflict::TooManyInvitations

@@ -201,7 +201,7 @@ pub(crate) async fn reset_second_step(
     authority.require(Action::ResetSecondStep)?;
     let user = store::users::get(tx, id).await?;
     if !store::authenticators::is_confirmed(tx, id).await? {
-        return Err(ActionError::NotFound("second step"));
+        return Err(ActionError::Conflict(Conflict::NoSecondStep));
     }
     store::authenticators::delete(tx, id).await?;
     let change = (

@@ -227,11 +227,22 @@ pub async fn reset_second_step_here(
     now: Now,
 ) -> Answer {
     let mut tx = app.db.platform_tx().await?;
-    let user = super::reset_second_step(&app, &operator.authority, &mut tx, id, now).await?;
-    tx.commit().await?;
-    app.mailer.wake();
-    let text = format!("{} signs in without a second step.", user.email);
-    back(&operator, id, &text).await
+    match super::reset_second_step(&app, &operator.authority, &mut tx, id, now).await {
+        Ok(User { email, .. }) => {
+            tx.commit().await?;
+            app.mailer.wake();
+            back(
+                &operator,
+                id,
+                &format!("{email} signs in without a second step."),
+            )
+            .await
+        }
+        Err(cause) => {
+            drop(tx);
+            refused(&app, &operator, id, cause, now).await
+        }
+    }
 }
 
 /// Lines of a report that a page shows, those that were refused before others.

@@ -246,7 +246,7 @@ async fn operators_let_somebody_in_who_lost_their_second_step() {
     let path = format!("/users/{user}/reset-second-step");
     let program = stack.program_of(operator, &[]).await;
     let none = program.post(&path, serde_json::json!({})).await;
-    assert_eq!(none.status, 404, "there is nothing to turn off");
+    assert_eq!((none.status, none.code()), (409, "no_second_step"));
     set_up(&mut stack.browser_of(EMAIL).await).await;
     first_step(&stack).await;
     let mut console = stack.browser_of("op@example.com").await;
