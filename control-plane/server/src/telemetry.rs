@@ -220,3 +220,19 @@ pub async fn observe(
     metrics.requests.get_or_create(&labels).inc();
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_link_of_an_invitation_is_not_in_the_log() {
+        for (path, expected) in [
+            ("/invitations/1debcc1f", "/invitations/{token}"),
+            ("/invitations", "/invitations"),
+            ("/t/ten_1/invitations", "/t/ten_1/invitations"),
+        ] {
+            assert_eq!(logged(path), expected);
+        }
+    }
+}

@@ -44,8 +44,10 @@ async fn a_client_is_registered_changed_and_ended_by_api() {
         "name": "Worker", "kind": "confidential", "grants": ["client_credentials"],
         "scopes": ["orders:read"],
     });
-    let made = program.post(&path, new).await;
+    let made = program.post(&path, new.clone()).await;
     assert_eq!(made.status, 201, "{}", made.body);
+    let again = program.post(&path, new).await;
+    assert_eq!((again.status, again.code()), (409, "name_taken"));
     let id = made.body["id"].as_str().expect("an id").to_owned();
     let first = made.body["secrets"][0]["value"]
         .as_str()

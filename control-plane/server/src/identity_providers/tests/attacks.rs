@@ -190,3 +190,19 @@ async fn what_a_provider_says_in_place_of_a_code_is_not_repeated() {
         world.turned_away(&mut browser, &seen, text).await;
     }
 }
+
+#[tokio::test]
+async fn a_link_on_another_site_begins_no_sign_in() {
+    let world = World::new().await;
+    let provider = world.provider(None, json!({})).await;
+    let path = format!("/login/with/{provider}?next=%2Faccount");
+    for site in ["cross-site", "same-site"] {
+        let mut browser = world.stack.browser();
+        browser.site = Some(site);
+        let seen = browser.get(&path).await;
+        assert_eq!(seen.location(), "/login?next=%2Faccount", "{site}");
+    }
+    let mut browser = world.stack.browser();
+    let left = browser.get(&path).await;
+    assert!(left.location().starts_with(&world.issuer.url), "{left:?}");
+}

@@ -86,3 +86,14 @@ async fn who_did_not_ask_is_asked_and_nobody_is_sent_elsewhere() {
     assert_eq!(seen.status, 303);
     assert!(!is_signed_in(&mut browser).await);
 }
+
+#[tokio::test]
+async fn a_client_that_the_person_never_used_signs_nobody_out_unasked() {
+    let world = World::new().await;
+    let mut browser = world.browser().await;
+    let id = world.client.to_string();
+    let pairs = [("client_id", id.as_str()), ("logout_uri", GOODBYE)];
+    let shown = browser.get(&with_query("/logout", pairs)).await;
+    assert_eq!(shown.status, 200, "asks");
+    assert!(is_signed_in(&mut browser).await);
+}
